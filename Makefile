@@ -1,0 +1,43 @@
+# make serve | make test | make install. Needs Python 3.11+, pip and make.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt
+
+.PHONY: install serve test check browser screenshots bench
+
+install: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=/path/to/it")'
+	@echo "Installing into .venv (about 2.2 GB to download, once)…"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PIP) --editable '.[bundled]'
+	@touch $@
+
+.venv/installed-dev: .venv/installed
+	@echo "Installing the test tools…"
+	@$(PIP) --editable '.[bundled,dev]'
+	@touch $@
+
+serve: install
+	@$(BIN)/assistant serve
+
+test: .venv/installed-dev browser check
+	@$(BIN)/python -m pytest
+
+check: .venv/installed-dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+# The browser tests drive Debian's chromium; without it and without root they are skipped, and say so.
+browser:
+	@command -v chromium >/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || \
+	  echo "chromium is not installed and can't be installed here: the browser tests will be skipped."
+
+screenshots: .venv/installed-dev browser
+	@$(BIN)/python tests/tools/screenshot.py
+
+bench: install
+	@$(BIN)/python -m eval.bench

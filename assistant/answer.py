@@ -1,0 +1,164 @@
+"""A question becomes a cited answer: the whole story on one screen is `Assistant.ask`."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from assistant.catalog import DocumentInfo
+from assistant.chat_model import ChatModel, Output
+from assistant.errors import ModelError, UserError
+from assistant.grounding import Citation, Grounding, ground
+from assistant.prompt import Turn, build_messages, is_refusal
+from assistant.retrieval import Hit, with_context
+from assistant.settings import Settings
+from assistant.sync import Corpus, FileResult, Report
+
+MAX_QUESTION = 4000  # characters
+REFUSAL = "The documents don't seem to answer this question."
+EMPTY_CORPUS = "There are no documents yet: add some, then ask again."
+_SNAPSHOT_SECONDS = 0.08  # more often than this nobody can read
+
+State = Literal["waiting", "reading", "writing", "done", "stopped", "failed"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One snapshot of an answer; each snapshot holds all of the answer so far, the last one is final.
+
+    `text` is Markdown with citation marks `[1]`, numbered by first use, that all occur in `citations`.
+    `passages` are what was found, best first. `note` is a line for the reader about something that
+    went wrong. Times are in seconds since the question came; None until it happened.
+    """
+
+    question: str
+    text: str = ""
+    reasoning: str = ""
+    passages: tuple[Hit, ...] = ()
+    citations: tuple[Citation, ...] = ()
+    state: State = "waiting"
+    ahead: int = 0
+    refused: bool = False
+    note: str = ""
+    seconds_to_passages: float | None = None
+    seconds_to_first_token: float | None = None
+    seconds: float | None = None
+
+    @property
+    def final(self) -> bool:
+        """Whether this is the last snapshot."""
+        return self.state in ("done", "stopped", "failed")
+
+    def stopped(self) -> "Answer":
+        """Return this snapshot as the final one of an answer that the reader stopped."""
+        return replace(self, state="stopped", note="Stopped.")
+
+
+def check_question(question: str) -> str:
+    """Return `question` without white space around it; `UserError` when it is empty or too long."""
+    question = question.strip()
+    if not question:
+        raise UserError("The question is empty: type what you want to know.")
+    if len(question) > MAX_QUESTION:
+        raise UserError(
+            f"The question has {len(question):,} characters, the limit is {MAX_QUESTION:,}: "
+            "shorten it, or add the long text as a document and ask about it."
+        )
+    return question
+
+
+class Assistant:
+    """Answers questions about one corpus. Owns the data folder until `close`."""
+
+    def __init__(self, settings: Settings, report: Callable[[str], None] = lambda line: None) -> None:
+        """Open the corpus; the language model is loaded by the first question or by `chat_model.start`.
+
+        Raises `UserError` when a folder can't be used and `OwnedError` when another process has it.
+        """
+        self.settings = settings
+        self.corpus = Corpus(settings, report)
+        self.chat_model = ChatModel(settings)
+
+    def close(self) -> None:
+        """Give the data folder back."""
+        self.corpus.close()
+
+    def search(self, query: str, limit: int) -> list[Hit]:
+        """Return the `limit` best passages for `query`, best first."""
+        return self.corpus.search(check_question(query), limit)
+
+    def ask(self, question: str, turns: Sequence[Turn] = ()) -> Iterator[Answer]:
+        """Answer `question`, the newest of a conversation of `turns` (oldest first), as growing snapshots.
+
+        The first snapshot holds the passages, before the model has read a word. A model that fails
+        ends the answer with state "failed", a note, and what it wrote. Closing the iterator frees
+        the model at once. Raises `UserError` for a question that is empty or too long.
+        """
+        question = check_question(question)
+        clock = time.monotonic()
+
+        def now() -> float:
+            return round(time.monotonic() - clock, 3)
+
+        hits = self.corpus.search(with_context(question, [turn.question for turn in turns]), self.settings.passages)
+        answer = Answer(question, passages=tuple(hits), state="reading", seconds_to_passages=now())
+        yield answer
+        if not hits:
+            text = REFUSAL if self.corpus.chunk_count() else EMPTY_CORPUS
+            yield replace(answer, text=text, state="done", refused=True, seconds=now())
+            return
+
+        messages, shown = build_messages(question, hits, turns, self.settings, self.corpus.embedder.tokenizer)
+        output = Output()
+        shown_at = -1.0
+        grounding = Grounding(shown, self.corpus.passage_vectors(shown), self.corpus.embedder)
+        try:
+            with closing(self.chat_model.stream(messages)) as stream:
+                for output in stream:
+                    first_token = answer.seconds_to_first_token
+                    if first_token is None and (output.text or output.reasoning):
+                        first_token = now()
+                    answer = replace(
+                        answer,
+                        state="writing" if output.text or output.reasoning else "waiting" if output.ahead else "reading",
+                        ahead=output.ahead,
+                        reasoning=output.reasoning,
+                        seconds_to_first_token=first_token,
+                    )
+                    if now() - shown_at >= _SNAPSHOT_SECONDS:
+                        shown_at = now()
+                        text, citations = ground(output.text, grounding, final=False)
+                        yield replace(answer, text="" if is_refusal(output.text) else text, citations=citations)
+        except ModelError as error:
+            text, citations = ground(output.text, grounding, final=True)
+            note = f"{error} What was written so far is kept." if text else str(error)
+            yield replace(answer, text=text, citations=citations, state="failed", note=note, ahead=0, seconds=now())
+            return
+
+        text, citations = ground(output.text, grounding, final=True)
+        # An answer without one statement that the passages support is a guess.
+        refused = is_refusal(output.text) or not citations
+        if refused:
+            text, citations = REFUSAL, ()
+        note = "The model reached its length limit; the answer may be cut off." if output.cut and not refused else ""
+        yield replace(answer, text=text, citations=citations, state="done", refused=refused, note=note, ahead=0, seconds=now())
+
+    # The corpus, for the command line and the browser.
+
+    def documents(self) -> list[DocumentInfo]:
+        """Return what is indexed, by name, then what failed."""
+        return self.corpus.documents()
+
+    def sync(self, progress: Callable[[Report], None] = lambda report: None) -> Report:
+        """Bring the index in step with the corpus folder; `progress` is called after each file."""
+        return self.corpus.sync(progress)
+
+    def add(self, paths: Sequence[Path]) -> Iterator[FileResult]:
+        """Copy files into the corpus folder and index them, one result a file, in order."""
+        return self.corpus.add(paths)
+
+    def remove(self, id: str) -> None:
+        """Delete a document from the corpus folder and the index; `UserError` when there is none called `id`."""
+        self.corpus.remove(id)

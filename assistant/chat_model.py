@@ -1,0 +1,309 @@
+"""The language model: embedded by default, any LangChain chat model otherwise, streamed and stoppable."""
+
+import asyncio
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from assistant.errors import ModelError
+from assistant.settings import Settings
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import BaseMessage
+
+MAX_WAITING = 16  # questions in the queue of the embedded model; one more is refused
+_FIRST_SECONDS, _NEXT_SECONDS, _WHOLE_SECONDS = 90.0, 30.0, 300.0  # until the first token, between two, for all
+_TICK_SECONDS = 0.2  # how often a waiting caller gets control back, to be able to stop
+_TAGS = ("<think>", "</think>")
+
+
+@dataclass(frozen=True)
+class Output:
+    """All the model wrote so far. `ahead` counts the questions that are answered before this one.
+
+    `cut` says that the model ran into its length limit.
+    """
+
+    text: str = ""
+    reasoning: str = ""
+    ahead: int = 0
+    cut: bool = False
+
+
+def split_thinking(content: str, final: bool) -> tuple[str, str]:
+    """Split what a model wrote into (reasoning, answer) at `<think>` tags.
+
+    Some servers send only the closing tag: then all before it is reasoning. Unless `final`, a tag
+    that is only half there is held back.
+    """
+    if not final:
+        for tag in _TAGS:
+            for length in range(len(tag) - 1, 0, -1):
+                if content.endswith(tag[:length]):
+                    content = content[:-length]
+                    break
+    opened = content.lstrip().startswith(_TAGS[0])
+    before, closing, after = content.partition(_TAGS[1])
+    if closing:
+        return before.replace(_TAGS[0], "", 1).strip(), after.lstrip()
+    return (content.lstrip()[len(_TAGS[0]) :].strip(), "") if opened else ("", content)
+
+
+class ChatModel:
+    """Streams answers from the model that the settings name; loads it at first use or by `start`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._model: BaseChatModel | None = None
+        self._loading = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._turns: deque[object] = deque()
+        self._free = threading.Condition()
+        self.name = settings.chat_model
+        self.status = "not loaded"
+
+    def start(self) -> None:
+        """Load the model and read the unchanging part of the prompt; returns when it is ready.
+
+        Raises `ModelError` with the way to mend it. A failed start is tried again by the next call.
+        """
+        with self._loading:
+            if self._model is not None:
+                return
+            self.status = "loading"
+            try:
+                self._model = self._load()
+            except ModelError as error:
+                self.status = f"failed: {error}"
+                raise
+            self.status = "ready"
+
+    def _load(self) -> "BaseChatModel":
+        settings = self._settings
+        if settings.base_url:
+            self.name = settings.chat_model or _first_model(settings)
+            return openai_compatible(self.name, settings.base_url, settings.api_key, settings)
+        if settings.embedded:
+            from assistant.embedded_model import start_server
+            from assistant.model_files import model_file
+
+            path = model_file(settings)
+            self.name = path.stem
+            url, key = start_server(path, settings)
+            return openai_compatible("embedded", url, key, settings)
+        from langchain.chat_models import init_chat_model
+
+        try:
+            model: BaseChatModel = init_chat_model(settings.chat_model, temperature=0, max_tokens=settings.answer_tokens)
+            return model
+        except Exception as error:  # providers raise what they like
+            raise ModelError(f"ASSISTANT_CHAT_MODEL {settings.chat_model!r} can't be used: {first_line(error)}") from None
+
+    @contextmanager
+    def _turn(self) -> Iterator[object]:
+        """Take a place in the queue; gives a ticket whose position `_ahead` tells."""
+        ticket = object()
+        with self._free:
+            if len(self._turns) > MAX_WAITING:
+                raise ModelError(f"{MAX_WAITING} questions are waiting already: try again in a minute.")
+            self._turns.append(ticket)
+        try:
+            yield ticket
+        finally:
+            with self._free:
+                self._turns.remove(ticket)
+                self._free.notify_all()
+
+    def _ahead(self, ticket: object) -> int:
+        with self._free:
+            position = self._turns.index(ticket)
+            # Two cores write no faster for two at once; an endpoint takes all that come.
+            if position == 0 or not self._settings.embedded or self._settings.base_url:
+                return 0
+            self._free.wait(_TICK_SECONDS)
+            return self._turns.index(ticket)
+
+    def stream(self, messages: Sequence["BaseMessage"]) -> Generator[Output, None, None]:
+        """Yield all that was written so far, several times a second, also while nothing is written.
+
+        Closing the iterator breaks the connection, which frees the model. Raises `ModelError` when
+        the model can't be reached, breaks off, says nothing or takes too long; what was yielded
+        before stands.
+        """
+        with self._turn() as ticket:
+            ahead = self._ahead(ticket)
+            while ahead:
+                yield Output(ahead=ahead)
+                ahead = self._ahead(ticket)
+            starter = threading.Thread(target=self._start_quietly, daemon=True)
+            starter.start()
+            while starter.is_alive():
+                yield Output()
+                starter.join(_TICK_SECONDS)
+            self.start()  # at once, or raises why not
+            yield from self._stream(messages)
+
+    def _start_quietly(self) -> None:
+        with suppress(ModelError):  # the caller calls `start` again and gets the error itself
+            self.start()
+
+    def _stream(self, messages: Sequence["BaseMessage"]) -> Iterator[Output]:
+        arrived: queue.Queue[object] = queue.Queue()
+        pumping = self._pump(messages, arrived)
+        begun = time.monotonic()
+        heard = begun
+        content = reasoning = ""
+        cut = False
+        output = Output()
+        try:
+            while True:
+                try:
+                    item = arrived.get(timeout=_TICK_SECONDS)
+                except queue.Empty:
+                    item = None
+                now = time.monotonic()
+                if item is None:
+                    limit = _NEXT_SECONDS if content or reasoning else _FIRST_SECONDS
+                    if now - heard > limit:
+                        raise ModelError(f"The model said nothing for {limit:.0f} seconds.")
+                elif isinstance(item, Exception):
+                    raise explain(item, self._settings) from None
+                elif item is _END:
+                    break
+                else:
+                    heard = now
+                    thought, written, ended = _read_chunk(item)
+                    reasoning, content, cut = reasoning + thought, content + written, cut or ended
+                if now - begun > _WHOLE_SECONDS:
+                    raise ModelError(f"The model took over {_WHOLE_SECONDS:.0f} seconds.")
+                tagged, text = split_thinking(content, final=False)
+                output = Output(text, reasoning or tagged, 0, cut)
+                if arrived.empty():
+                    yield output
+            tagged, text = split_thinking(content, final=True)
+            if not text.strip():
+                raise ModelError("The model's answer was empty: ask again, or choose another model.")
+            yield Output(text, reasoning or tagged, 0, cut)
+        finally:
+            pumping.cancel()
+
+    def _pump(self, messages: Sequence["BaseMessage"], arrived: "queue.Queue[object]") -> "Future[None]":
+        """Read the stream on the event loop; cancelling the future closes the connection at once."""
+        with self._loading:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=self._loop.run_forever, name="chat-model", daemon=True).start()
+        model = self._model
+        assert model is not None
+
+        async def pump() -> None:
+            try:
+                chunks: AsyncIterator[Any] = model.astream(list(messages))
+                async for chunk in chunks:
+                    arrived.put(chunk)
+                arrived.put(_END)
+            except Exception as error:  # handed to the thread that reads the queue
+                arrived.put(error)
+
+        return asyncio.run_coroutine_threadsafe(pump(), self._loop)
+
+
+_END = object()
+
+
+def _read_chunk(chunk: Any) -> tuple[str, str, bool]:
+    """Return (reasoning, text, whether the length limit ended it) of one LangChain message chunk."""
+    reasoning = chunk.additional_kwargs.get("reasoning_content") or ""
+    text = ""
+    for block in [chunk.content] if isinstance(chunk.content, str) else chunk.content:
+        if isinstance(block, str):
+            text += block
+        elif block.get("type") in ("thinking", "reasoning"):
+            reasoning += block.get("thinking") or block.get("reasoning") or ""
+        else:
+            text += block.get("text") or ""
+    ended = (chunk.response_metadata or {}).get("finish_reason") == "length"
+    return reasoning, text, ended
+
+
+def openai_compatible(name: str, base_url: str, api_key: str, settings: Settings) -> "BaseChatModel":
+    """Return the LangChain model for an OpenAI-compatible endpoint.
+
+    It is LangChain's DeepSeek class because that one hands over `reasoning_content`; the protocol is
+    the same.
+    """
+    import httpx
+    from langchain.chat_models import init_chat_model
+
+    local = base_url.startswith(("http://127.0.0.1", "http://localhost", "http://[::1]"))
+    model: BaseChatModel = init_chat_model(
+        name,
+        model_provider="deepseek",
+        base_url=base_url,
+        api_key=api_key or "none",  # the client insists on one, servers without a key ignore it
+        temperature=0,
+        max_tokens=settings.answer_tokens,
+        max_retries=0,
+        timeout=_FIRST_SECONDS,
+        # A proxy of the environment must not see what goes to this machine.
+        http_async_client=httpx.AsyncClient(trust_env=not local, timeout=_FIRST_SECONDS),
+        http_client=httpx.Client(trust_env=not local, timeout=_FIRST_SECONDS),
+    )
+    return model
+
+
+def _first_model(settings: Settings) -> str:
+    """Ask the endpoint which model it serves, for when ASSISTANT_CHAT_MODEL is not set."""
+    import httpx
+
+    hint = "set ASSISTANT_CHAT_MODEL to the model's name"
+    try:
+        headers = {"Authorization": f"Bearer {settings.api_key}"} if settings.api_key else {}
+        reply = httpx.get(f"{settings.base_url.rstrip('/')}/models", headers=headers, timeout=10)
+        reply.raise_for_status()
+        return str(reply.json()["data"][0]["id"])
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise ModelError(f"The endpoint {settings.base_url} can't be asked for its models ({first_line(error)}): {hint}.") from None
+    except (KeyError, IndexError, TypeError, ValueError):
+        raise ModelError(f"The endpoint {settings.base_url} names no model: {hint}.") from None
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, at most 200 characters, or its kind when it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
+
+
+def explain(error: Exception, settings: Settings) -> ModelError:
+    """Turn what the client library raised into one line for the reader."""
+    import httpx
+    import openai
+
+    where = settings.base_url or ("the embedded model" if settings.embedded else settings.chat_model)
+    text = first_line(error)
+    if "exceed_context_size" in str(error) or "context_length_exceeded" in str(error):
+        return ModelError(
+            "The question with its passages is longer than the model's window: raise ASSISTANT_CONTEXT_TOKENS, or ask less."
+        )
+    if isinstance(error, openai.APITimeoutError | httpx.TimeoutException):
+        return ModelError(f"The model at {where} did not answer in time.")
+    if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
+        return ModelError(f"The model at {where} refused the key: check OPENAI_API_KEY.")
+    if isinstance(error, openai.RateLimitError):
+        return ModelError(f"The model at {where} has too much to do (429): try again in a minute.")
+    if isinstance(error, openai.NotFoundError):
+        return ModelError(f"{where} does not know the model or the address: check OPENAI_BASE_URL and ASSISTANT_CHAT_MODEL.")
+    if isinstance(error, openai.APIStatusError):
+        return ModelError(f"The model at {where} answered with an error ({error.status_code}): try again.")
+    if isinstance(error, openai.APIConnectionError | httpx.ConnectError):
+        return ModelError(f"The model at {where} can't be reached: is it running?")
+    if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
+        return ModelError("The connection to the model broke off.")
+    return ModelError(f"The model failed ({type(error).__name__}: {text}).")

@@ -1,0 +1,141 @@
+"""Cut a `Document` into `Chunk` spans, at headings, paragraphs and sentences."""
+
+import hashlib
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from assistant.documents import Document, clean_line
+from assistant.sentences import Span, split_sentences
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+MAX_TOKENS = 256  # all-MiniLM-L6-v2 reads no more; title, heading and its two special tokens included
+_TITLE_LENGTH, _HEADING_LENGTH = 60, 80  # characters of them put before a chunk's text
+_SMALL = 64  # a section shorter than this many tokens is joined with the next
+VERSION = 1  # raise when the same document would be cut differently: everything is then indexed again
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A half-open span of characters of a document: `document.text[start:end] == text`.
+
+    `sentences` are spans relative to the chunk's text, headings left out. `page` counts from 1. `heading` is the path of
+    headings it stands under. `id` is the same for the same place, text and document.
+    """
+
+    id: str
+    document_id: str
+    title: str
+    start: int
+    end: int
+    text: str
+    heading: str
+    page: int | None
+    sentences: tuple[Span, ...]
+
+    @property
+    def prefix(self) -> str:
+        """The title and heading put before the text for embedding."""
+        return _prefix(self.title, self.heading)
+
+
+def _prefix(title: str, heading: str) -> str:
+    return "".join(f"{clean_line(line, length)}\n" for line, length in ((title, _TITLE_LENGTH), (heading, _HEADING_LENGTH)) if line)
+
+
+def _count(tokenizer: "Tokenizer", texts: list[str]) -> list[int]:
+    return [len(encoding.ids) for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
+
+
+def _fit(tokenizer: "Tokenizer", text: str, span: Span, budget: int) -> list[tuple[Span, int]]:
+    """Cut one sentence of any length into pieces of at most `budget` tokens, at token boundaries."""
+    start, end = span
+    encoding = tokenizer.encode(text[start:end], add_special_tokens=False)
+    if len(encoding.ids) <= budget:
+        return [(span, len(encoding.ids))]
+    pieces: list[tuple[Span, int]] = []
+    cut = start
+    first = 0
+    while first < len(encoding.ids):
+        last = min(first + budget, len(encoding.ids))
+        # Step back to the start of a word, so that no word is torn when it can be helped.
+        back = last
+        while back < len(encoding.ids) and back > first + budget // 2 and encoding.word_ids[back] == encoding.word_ids[back - 1]:
+            back -= 1
+        last = back if back > first else last
+        stop = end if last == len(encoding.ids) else start + encoding.offsets[last][0]
+        pieces.append(((cut, stop), last - first))
+        cut, first = stop, last
+    return pieces
+
+
+def chunk_document(document: Document, tokenizer: "Tokenizer", max_tokens: int = MAX_TOKENS) -> list[Chunk]:
+    """Cut `document` into chunks in the order of the text.
+
+    Each chunk with its title and heading has at most `max_tokens` tokens of `tokenizer` (padding and
+    truncation must be off); everything but white space lies in exactly one chunk.
+    """
+    text = document.text
+    title = document.title
+    spans = [piece for span in split_sentences(text) for piece in _cut_if_long(span)]
+    counts = _count(tokenizer, [text[start:end] for start, end in spans])
+    headings = _heading_spans(document, spans)
+    chunks: list[Chunk] = []
+    group: list[Span] = []
+    used = 0
+    budget = 0
+
+    def room(start: int) -> int:
+        return max_tokens - 2 - _count(tokenizer, [_prefix(title, document.heading_at(start))])[0]
+
+    def close() -> None:
+        nonlocal group, used
+        if group:
+            chunks.append(_chunk(document, group, headings, len(chunks)))
+        group, used = [], 0
+
+    for span, count in zip(spans, counts, strict=True):
+        if span in headings and used >= _SMALL:
+            close()
+        if not group:
+            budget = room(span[0])
+        pieces = [(span, count)] if count <= budget else _fit(tokenizer, text, span, budget)
+        for piece, size in pieces:
+            if group and used + size > budget:
+                close()
+                budget = room(piece[0])
+            group.append(piece)
+            used += size
+    close()
+    return chunks
+
+
+def _heading_spans(document: Document, spans: list[Span]) -> set[Span]:
+    """Return those of `spans` (in order) in which a heading starts."""
+    ends = [end for _, end in spans]
+    found = (bisect_right(ends, heading.start) for heading in document.headings)
+    return {spans[index] for index in found if index < len(spans)}
+
+
+def _cut_if_long(span: Span, limit: int = 20_000) -> list[Span]:
+    """Cut a span of over `limit` characters, so that the tokenizer never sees a line of megabytes."""
+    start, end = span
+    return [(cut, min(cut + limit, end)) for cut in range(start, end, limit)]
+
+
+def _chunk(document: Document, group: list[Span], headings: set[Span], ordinal: int) -> Chunk:
+    start, end = group[0][0], group[-1][1]
+    key = f"{document.id}\0{document.sha256}\0{ordinal}"
+    return Chunk(
+        id=hashlib.sha256(key.encode()).hexdigest()[:24],
+        document_id=document.id,
+        title=document.title,
+        start=start,
+        end=end,
+        text=document.text[start:end],
+        heading=document.heading_at(start),
+        page=document.page_at(start),
+        sentences=tuple((a - start, b - start) for a, b in group if (a, b) not in headings),
+    )

@@ -1,0 +1,59 @@
+"""The dense index: nearest vectors by cosine, in Chroma."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from assistant.embedding import Vectors
+
+_BATCH = 250  # Chroma takes at most 5461 at once
+
+
+class DenseIndex:
+    """A Chroma collection in the folder `path`, made when it isn't there.
+
+    Chroma never embeds: it is given vectors, and no embedding function that it could load.
+    """
+
+    def __init__(self, path: Path) -> None:
+        import chromadb
+        from chromadb.config import Settings
+
+        path.mkdir(parents=True, exist_ok=True)
+        # Chroma's settings would otherwise take values from a `.env` file in the current folder.
+        settings = Settings(_env_file=None, anonymized_telemetry=False, allow_reset=False)
+        self._client = chromadb.PersistentClient(path=str(path), settings=settings)
+        self._collection = self._client.get_or_create_collection(
+            "chunks", embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
+        )
+
+    def close(self) -> None:
+        """Let go of the folder's files."""
+        self._client.close()
+
+    def update(self, ids: Sequence[str], vectors: "Vectors", gone: Sequence[str]) -> None:
+        """Add or replace vectors `(len(ids), dim)`, then remove those whose ids are `gone`."""
+        for first in range(0, len(ids), _BATCH):
+            batch = slice(first, first + _BATCH)
+            self._collection.upsert(ids=list(ids[batch]), embeddings=vectors[batch])
+        for first in range(0, len(gone), _BATCH):
+            self._collection.delete(ids=list(gone[first : first + _BATCH]))
+
+    def count(self) -> int:
+        """Return the number of vectors that Chroma believes it has; `Index` checks for itself."""
+        return int(self._collection.count())
+
+    def search(self, vectors: "Vectors", limit: int) -> list[list[tuple[str, float]]]:
+        """Return for each row of `vectors` up to `limit` (chunk id, cosine), best first."""
+        limit = min(limit, self.count())
+        if limit == 0:
+            return [[] for _ in vectors]
+        found = self._collection.query(query_embeddings=np.asarray(vectors), n_results=limit, include=["distances"])
+        distances = found["distances"] or []
+        return [
+            [(id, 1.0 - float(distance)) for id, distance in zip(row_ids, row, strict=True)]
+            for row_ids, row in zip(found["ids"], distances, strict=True)
+        ]

@@ -1,0 +1,155 @@
+"""A file becomes a `Document`: its text with the places of headings and pages in it."""
+
+import hashlib
+import os
+import re
+import stat
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from assistant.errors import DocumentError
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U000e0000-\U000e007f]")
+_TITLE_LENGTH = 120
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading at character `start` of the text; level 1 is the highest."""
+
+    start: int
+    level: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What a loader makes of a file's bytes. `pages` holds the first character of each page, or nothing."""
+
+    text: str
+    title: str = ""
+    headings: tuple[Heading, ...] = ()
+    pages: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Document:
+    """The text of one file. `id` is its path under the corpus folder, with forward slashes."""
+
+    id: str
+    title: str
+    text: str
+    headings: tuple[Heading, ...]
+    pages: tuple[int, ...]
+    sha256: str
+
+    def page_at(self, offset: int) -> int | None:
+        """Return the page, counted from 1, that holds the character at `offset`; None without pages."""
+        return bisect_right(self.pages, offset) or 1 if self.pages else None
+
+    def heading_at(self, offset: int) -> str:
+        """Return the headings that `offset` stands under, outermost first, joined by ` › `."""
+        path: list[Heading] = []
+        for heading in self.headings:
+            if heading.start > offset:
+                break
+            while path and path[-1].level >= heading.level:
+                path.pop()
+            path.append(heading)
+        names = [heading.text for heading in path]
+        if names and names[0] == self.title:
+            names = names[1:]
+        return " › ".join(names)
+
+
+def clean_line(text: str, length: int = _TITLE_LENGTH) -> str:
+    """Return `text` as one line without control, invisible or direction characters, at most `length` long."""
+    line = " ".join(_INVISIBLE.sub("", _CONTROL.sub(" ", text)).split())
+    return line if len(line) <= length else line[: length - 1].rstrip() + "…"
+
+
+def decode(data: bytes) -> str:
+    """Decode text: byte order mark, then UTF-8, then Windows-1252; line ends become newlines.
+
+    Raises `DocumentError` when over 1 % of the characters are control characters: that is no text.
+    """
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        text = data.decode("utf-16", errors="replace")
+    else:
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = data.decode("cp1252", errors="replace")
+    control = len(_CONTROL.findall(text))
+    if control * 100 > len(text):
+        raise DocumentError("it is binary data, not text; convert it to one of the supported formats")
+    return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def supported_suffixes() -> tuple[str, ...]:
+    """Return the file name endings that can be indexed, in lower case with their dot."""
+    from assistant.loaders import LOADERS
+
+    return tuple(sorted(LOADERS))
+
+
+def corpus_files(corpus: Path) -> Iterator[tuple[str, Path]]:
+    """Yield (id, path) of every candidate file under `corpus` in the order of ids.
+
+    Hidden files and folders and files of other formats are passed over; links are followed only to
+    files inside `corpus`.
+    """
+    suffixes = supported_suffixes()
+    root = corpus.resolve()
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            path = Path(folder, name)
+            if name.startswith(".") or path.suffix.lower() not in suffixes:
+                continue
+            if path.is_symlink() and not path.resolve().is_relative_to(root):
+                continue
+            yield path.relative_to(root).as_posix(), path
+
+
+def read_file(path: Path, max_bytes: int) -> bytes:
+    """Return the bytes of a regular file; `DocumentError` says why it can't be read."""
+    try:
+        # Without O_NONBLOCK opening a pipe would wait for a writer.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise DocumentError("it is not a regular file")
+            if status.st_size > max_bytes:
+                raise DocumentError(
+                    f"it has {status.st_size / 1e6:.0f} MB, over the limit of {max_bytes / 1e6:.0f}; raise ASSISTANT_UPLOAD_MB"
+                )
+            return file.read()
+    except OSError as error:
+        raise DocumentError(f"it can't be opened ({error.strerror or error})") from None
+
+
+def load_document(path: Path, id: str, max_bytes: int) -> Document:
+    """Read the file at `path` into a `Document` called `id`.
+
+    Raises `DocumentError` with the reason when the file can't be read, is damaged, encrypted or of
+    another format, or holds no text.
+    """
+    from assistant.loaders import LOADERS
+
+    loader = LOADERS.get(path.suffix.lower())
+    if loader is None:
+        raise DocumentError(f"this format is not supported; supported are {', '.join(supported_suffixes())}")
+    data = read_file(path, max_bytes)
+    if not data.strip():
+        raise DocumentError("it is empty")
+    parsed = loader(data)
+    if not parsed.text.strip():
+        raise DocumentError("no text was found in it")
+    title = clean_line(parsed.title) or clean_line(Path(id).stem.replace("_", " ").replace("-", " "))
+    headings = tuple(Heading(h.start, h.level, clean_line(h.text)) for h in parsed.headings if clean_line(h.text))
+    return Document(id, title, parsed.text, headings, parsed.pages, hashlib.sha256(data).hexdigest())

@@ -1,0 +1,110 @@
+"""A question (and the conversation before it) becomes ranked passages."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from assistant.catalog import Catalog
+from assistant.chunking import Chunk
+from assistant.embedding import Embedder, SentenceVectors
+from assistant.index import Index
+from assistant.lexical import terms
+from assistant.sentences import Span
+
+CANDIDATES = 100  # taken from each index before fusion
+# Weights of the three scores, each scaled to 0..1 over the candidates: measured on scifact and squad_v2_dev.
+DENSE, LEXICAL, SENTENCE = 0.3, 0.4, 0.3
+
+# A question with one of these words, or that opens with one of those, leans on what was said before.
+_LEANING = re.compile(
+    r"\b(it|its|itself|he|him|his|she|her|hers|they|them|their|theirs|this|that|these|those|there|then|one|ones|same|"
+    r"former|latter|such|else|more|other|others)\b",
+    re.IGNORECASE,
+)
+_OPENING = re.compile(r"^\s*(and|but|or|so|also|what about|how about|why|how so|really|who else|what else)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A chunk found for a question. `score` is 0..1 within one result list; lists are sorted best first.
+
+    `dense` and `sentence` are cosines (of the chunk, of its best sentence), `lexical` a BM25 score;
+    `sentence_scores` holds one cosine for each of the chunk's sentences.
+    """
+
+    chunk: Chunk
+    score: float
+    dense: float
+    lexical: float
+    sentence: float
+    sentence_scores: tuple[float, ...]
+
+    @property
+    def best_sentence(self) -> Span:
+        """The span, in characters of the document, of the sentence nearest to the question."""
+        if not self.sentence_scores:
+            return self.chunk.start, self.chunk.end
+        start, end = self.chunk.sentences[int(np.argmax(self.sentence_scores))]
+        return self.chunk.start + start, self.chunk.start + end
+
+
+def with_context(question: str, earlier: Sequence[str]) -> str:
+    """Return the query to search for: `question`, with terms of earlier questions when it leans on them.
+
+    `earlier` holds the questions before, oldest first. Only the nearest question that stands on its
+    own is carried over, so an earlier topic never overrides a newer one.
+    """
+    if not earlier or not _leans(question):
+        return question
+    carried: list[str] = []
+    for before in reversed(earlier):
+        carried.insert(0, before)
+        if not _leans(before):
+            break
+    return " ".join([*carried[:2], question])
+
+
+def _leans(question: str) -> bool:
+    return bool(_OPENING.match(question) or _LEANING.search(question)) or len(terms(question)) < 2
+
+
+def _scaled(scores: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    low, high = scores.min(), scores.max()
+    return (scores - low) / (high - low) if high > low else np.ones_like(scores)
+
+
+def search(query: str, limit: int, catalog: Catalog, index: Index, embedder: Embedder) -> list[Hit]:
+    """Return the `limit` best chunks for `query`, by dense, lexical and sentence scores fused.
+
+    Only chunks that the catalogue holds are returned, whatever the indexes say.
+    """
+    if not query.strip() or limit < 1:
+        return []
+    vector = embedder.embed([query])[0]
+    count = max(CANDIDATES, limit)
+    lexical = dict(index.lexical(query, count))
+    ids = list(dict.fromkeys([id for id, _ in index.dense(vector, count)] + list(lexical)))
+    stored = catalog.vectors(ids)
+    ids = [id for id in ids if id in stored]
+    if not ids:
+        return []
+    dense = np.array([float(stored[id].vector @ vector) for id in ids])
+    words = np.array([lexical.get(id, 0.0) for id in ids])
+    sentences = [_cosines(stored[id].sentences, vector) for id in ids]
+    best = np.array([max(scores, default=float(cosine)) for scores, cosine in zip(sentences, dense, strict=True)])
+    # Without a single shared word the lexical list says nothing and must not lift every chunk alike.
+    scaled_words = _scaled(words) if words.any() else np.zeros_like(words)
+    score = DENSE * _scaled(dense) + LEXICAL * scaled_words + SENTENCE * _scaled(best)
+    order = [int(position) for position in np.argsort(-score, kind="stable")[:limit]]
+    chunks = {chunk.id: chunk for chunk in catalog.chunks([ids[position] for position in order])}
+    return [
+        Hit(chunks[ids[at]], float(score[at]), float(dense[at]), float(words[at]), float(best[at]), sentences[at])
+        for at in order
+        if ids[at] in chunks
+    ]
+
+
+def _cosines(sentences: SentenceVectors, vector: np.ndarray[tuple[int], np.dtype[np.float32]]) -> tuple[float, ...]:
+    return tuple(float(value) / 127 for value in sentences.astype(np.float32) @ vector)

@@ -1,0 +1,72 @@
+"""Cut text into sentences, as spans of characters."""
+
+import re
+from collections.abc import Iterator
+
+Span = tuple[int, int]
+
+# An end mark, closing quotes or brackets, then white space; East Asian end marks need no space.
+_BOUNDARY = re.compile(r"""[.!?…]+["'”’»)\]]*(?=\s)|[。！？｡]+["'”’」』）]*|[؟۔।]+(?=\s|$)""")
+_ABBREVIATION = re.compile(
+    r"(?:^|[\s(\[\"'“‘])(?:[A-Z]|[A-Za-z](?:\.[A-Za-z])+|"
+    r"(?:mr|mrs|ms|dr|prof|st|sr|jr|gen|col|sgt|lt|rev|hon|inc|ltd|co|corp|no|nos|vs|vol|ed|eds|fig|figs|eq|eqs|sec|ch|pp?|"
+    r"approx|ca|cf|al|etc|est|dept|univ|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|bzw|ggf|vgl|nr|abs|z\.b|d\.h))$",
+    re.IGNORECASE,
+)
+# Lines that stand alone: headings, list items, table rows, quotes.
+_LINE_ITEM = re.compile(r"\s*(?:#{1,6}\s|[-*+•▪◦‣]\s|\d{1,3}[.)]\s|\||>)")
+_CLOSERS = "\"'”’»)]"
+
+
+def _blocks(text: str) -> Iterator[Span]:
+    """Yield spans between blank lines; a heading, list item, table row or underline ends the block before it."""
+    start = offset = 0
+    previous = ""
+    for line in text.splitlines(keepends=True):
+        apart = not line.strip() or _LINE_ITEM.match(line) or not previous.strip()
+        if not apart and re.match(r"#{1,6}\s|\|", previous.lstrip()):
+            apart = True
+        if apart and offset > start:
+            yield start, offset
+            start = offset
+        offset += len(line)
+        previous = line
+    if offset > start:
+        yield start, offset
+
+
+def _is_abbreviation(before: str, after: str) -> bool:
+    """Whether the full stop between `before` and `after` belongs to an abbreviation or an initial."""
+    following = after.lstrip()[:1]
+    if following.islower():
+        return True
+    match = _ABBREVIATION.search(before[-14:])
+    if not match:
+        return False
+    word = match.group().strip(" \t\n([\"'“‘").lower()
+    # "U.S." and "etc." may also end a sentence: then a capital follows.
+    return not (("." in word or word in {"etc", "inc", "ltd", "co", "corp", "al"}) and following.isupper())
+
+
+def split_sentences(text: str) -> list[Span]:
+    """Return the spans of the sentences of `text`, in order, without white space around them.
+
+    Everything but white space lies in exactly one span. Paragraphs, list items, table rows and
+    headings are never joined.
+    """
+    spans: list[Span] = []
+    for block_start, block_end in _blocks(text):
+        start = block_start
+        for match in _BOUNDARY.finditer(text, block_start, block_end):
+            end = match.end()
+            if match.group().rstrip(_CLOSERS) == "." and _is_abbreviation(text[start : match.start()], text[end : end + 20]):
+                continue
+            spans.append((start, end))
+            start = end
+        spans.append((start, block_end))
+    return [span for span in (_strip(text, start, end) for start, end in spans) if span[0] < span[1]]
+
+
+def _strip(text: str, start: int, end: int) -> Span:
+    piece = text[start:end]
+    return start + len(piece) - len(piece.lstrip()), end - (len(piece) - len(piece.rstrip()))

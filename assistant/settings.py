@@ -1,0 +1,138 @@
+"""Every setting, read once from the environment into one frozen object."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from assistant.errors import UserError
+
+
+class Setting(NamedTuple):
+    """One row of the settings table in the README (a test compares the two)."""
+
+    variable: str
+    default: str
+    help: str
+
+
+SETTINGS = (
+    Setting("ASSISTANT_CORPUS", "corpus", "folder with the documents"),
+    Setting("ASSISTANT_DATA", "data", "folder for the index and the model files; can be deleted, it is made again"),
+    Setting(
+        "ASSISTANT_HOST", "127.0.0.1", "address to listen on; anything but loopback is refused, put a proxy with a login in front"
+    ),
+    Setting("ASSISTANT_PORT", "7860", "port to listen on"),
+    Setting(
+        "ASSISTANT_CHAT_MODEL",
+        "embedded",
+        "`embedded`, a path to a GGUF file, `hf:REPO/FILE`, a model's name at OPENAI_BASE_URL, or `provider:model` for LangChain",
+    ),
+    Setting("OPENAI_BASE_URL", "", "an OpenAI-compatible endpoint to use instead of the embedded model (also OPENAI_API_BASE)"),
+    Setting("OPENAI_API_KEY", "", "its key, if it wants one"),
+    Setting("ASSISTANT_EMBEDDING_MODEL", "all-MiniLM-L6-v2", "any other sentence-transformers model by name or path"),
+    Setting("ASSISTANT_CONTEXT_TOKENS", "4096", "window of the language model, in tokens"),
+    Setting("ASSISTANT_ANSWER_TOKENS", "400", "longest answer, in tokens"),
+    Setting("ASSISTANT_PASSAGES", "8", "passages shown beside an answer"),
+    Setting(
+        "ASSISTANT_PROMPT_TOKENS", "360", "tokens of passage text the embedded model reads; other endpoints read ten times as many"
+    ),
+    Setting("ASSISTANT_THREADS", "0", "threads for the models; 0 means one for each core"),
+    Setting("ASSISTANT_UPLOAD_MB", "50", "largest file accepted, in megabytes"),
+)
+
+SETTINGS_DEFAULTS = {row.variable: row.default for row in SETTINGS}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one process. Sizes in tokens or megabytes as named; paths are absolute."""
+
+    corpus: Path
+    data: Path
+    host: str
+    port: int
+    chat_model: str
+    base_url: str
+    api_key: str = field(repr=False)
+    embedding_model: str
+    context_tokens: int
+    answer_tokens: int
+    passages: int
+    prompt_tokens: int
+    threads: int
+    upload_mb: int
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the language model is a GGUF file run in this process."""
+        return self.chat_model == "embedded" or self.chat_model.startswith("hf:") or self.chat_model.endswith(".gguf")
+
+
+def _whole(env: Mapping[str, str], variable: str, default: str, low: int, high: int) -> int:
+    raw = env.get(variable, "").strip() or default
+    try:
+        value = int(raw)
+    except ValueError:
+        raise UserError(f"{variable} is {raw!r}: it must be a whole number.") from None
+    if not low <= value <= high:
+        raise UserError(f"{variable} is {value}: it must be between {low} and {high}.")
+    return value
+
+
+def load_settings(env: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from `env` (the process environment by default).
+
+    Raises `UserError` for a number that is none or out of range.
+    """
+    env = os.environ if env is None else env
+
+    def text(variable: str) -> str:
+        return env.get(variable, "").strip() or SETTINGS_DEFAULTS[variable]
+
+    def whole(variable: str, low: int, high: int) -> int:
+        return _whole(env, variable, SETTINGS_DEFAULTS[variable], low, high)
+
+    base_url = text("OPENAI_BASE_URL") or env.get("OPENAI_API_BASE", "").strip()
+    chat_model = text("ASSISTANT_CHAT_MODEL")
+    if base_url and not env.get("ASSISTANT_CHAT_MODEL", "").strip():
+        chat_model = ""  # the endpoint is asked which model it serves
+    return Settings(
+        corpus=Path(text("ASSISTANT_CORPUS")).expanduser().absolute(),
+        data=Path(text("ASSISTANT_DATA")).expanduser().absolute(),
+        host=text("ASSISTANT_HOST"),
+        port=whole("ASSISTANT_PORT", 0, 65535),
+        chat_model=chat_model,
+        base_url=base_url,
+        api_key=text("OPENAI_API_KEY"),
+        embedding_model=text("ASSISTANT_EMBEDDING_MODEL"),
+        context_tokens=whole("ASSISTANT_CONTEXT_TOKENS", 1024, 1_000_000),
+        answer_tokens=whole("ASSISTANT_ANSWER_TOKENS", 16, 32_000),
+        passages=whole("ASSISTANT_PASSAGES", 1, 50),
+        prompt_tokens=whole("ASSISTANT_PROMPT_TOKENS", 64, 100_000),
+        threads=whole("ASSISTANT_THREADS", 0, 1024),
+        upload_mb=whole("ASSISTANT_UPLOAD_MB", 1, 10_000),
+    )
+
+
+def stay_offline(settings: Settings) -> None:
+    """Tell every library that would call home not to; call it before any of them is imported.
+
+    Only a model that the user names on the Hugging Face Hub opens the hub.
+    """
+    own_embedding = (
+        settings.embedding_model == SETTINGS_DEFAULTS["ASSISTANT_EMBEDDING_MODEL"] or Path(settings.embedding_model).exists()
+    )
+    os.environ.update(
+        GRADIO_ANALYTICS_ENABLED="False",
+        HF_HUB_OFFLINE="1" if own_embedding else "0",
+        TRANSFORMERS_OFFLINE="1" if own_embedding else "0",
+        HF_HUB_DISABLE_TELEMETRY="1",
+        HF_HUB_DISABLE_PROGRESS_BARS="1" if own_embedding else "0",
+        ANONYMIZED_TELEMETRY="False",
+        LANGSMITH_TRACING="false",
+        LANGCHAIN_TRACING_V2="false",
+        DO_NOT_TRACK="1",
+        TOKENIZERS_PARALLELISM="false",
+    )

@@ -1,0 +1,127 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from assistant.documents import Document, clean_line, corpus_files, load_document
+from assistant.errors import DocumentError
+
+LIMIT = 50_000_000
+STARTER = Path(__file__).parents[1] / "corpus"
+
+
+def load(folder: Path, name: str, data: bytes) -> Document:
+    path = folder / name
+    path.write_bytes(data)
+    return load_document(path, name, LIMIT)
+
+
+def test_the_starter_corpus_loads_with_titles_headings_and_pages() -> None:
+    documents = {id: load_document(path, id, LIMIT) for id, path in corpus_files(STARTER)}
+    briefing = documents["export-controls-briefing.pdf"]
+    assert len(briefing.pages) >= 3
+    assert briefing.title == "Export controls and the efficiency race: a briefing"
+    zhang = briefing.text.index("Marina Zhang is an associate professor")
+    assert briefing.page_at(zhang) == 2
+    assert "Zhang" in briefing.heading_at(zhang)
+    page = documents["r1-and-v3.html"]
+    assert page.title == "R1 and DeepSeek-V3: the claims and the doubts"
+    assert [heading.level for heading in page.headings][:2] == [1, 2]
+    assert all(document.headings for document in documents.values())
+
+
+def test_html_gives_the_main_text_without_menus_scripts_and_styles(tmp_path: Path) -> None:
+    body = "<p>The main story is told here in enough words to be taken for the article itself, not for a menu.</p>" * 4
+    page = f"""<html><head><title>T</title><style>p{{color:red}}</style></head><body><nav><a href=/>Home</a><a href=/x>Login</a></nav>
+    <main><article><h1>Story</h1>{body}<table><tr><th>Year</th><th>Sum</th></tr><tr><td>2024</td><td>7</td></tr></table></article></main>
+    <script>alert(1)</script><footer>Imprint</footer></body></html>"""
+    document = load(tmp_path, "a.html", page.encode())
+    assert document.title == "Story"
+    assert "main story" in document.text
+    assert "2024" in document.text
+    for unwanted in ("Login", "alert", "color:red", "Imprint"):
+        assert unwanted not in document.text
+
+
+def test_markdown_keeps_its_text_and_finds_both_kinds_of_headings(tmp_path: Path) -> None:
+    source = "---\ntitle: Front\n---\n# One *two*\n\ntext\n\nThree\n-----\n\n```\n# no heading\n```\n"
+    document = load(tmp_path, "a.md", source.encode())
+    assert document.title == "Front"
+    assert [(heading.level, heading.text) for heading in document.headings] == [(1, "One two"), (2, "Three")]
+    for heading in document.headings:
+        assert source[heading.start :].lstrip("# ").startswith(heading.text.split()[0])
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ("\ufeffbyte order mark".encode(), "byte order mark"),
+        ("Grüße – £5".encode("utf-16"), "Grüße – £5"),
+        ("café naïve £5".encode("cp1252"), "café naïve £5"),
+        (b"two\r\nlines\rhere", "two\nlines\nhere"),
+        (b"a nul \x00 is dropped from a longer line of text, where one such sign is rare enough to be no more than a slip of the pen", "a nul  is"),
+    ],
+)
+def test_text_is_decoded(tmp_path: Path, data: bytes, expected: str) -> None:
+    assert load(tmp_path, "a.txt", data).text.startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("a.txt", b"", "empty"),
+        ("a.md", b" \n\t\n", "empty"),
+        ("a.txt", bytes(range(32)) * 50, "binary"),
+        ("a.pdf", b"%PDF-1.7 broken", "damaged"),
+        ("a.pdf", b"no pdf at all", "damaged"),
+        ("a.html", b"<html><body><script>1</script></body></html>", "no text"),
+        ("a.xyz", b"text", "not supported"),
+    ],
+)
+def test_what_cannot_be_read_says_why(tmp_path: Path, name: str, data: bytes, reason: str) -> None:
+    with pytest.raises(DocumentError, match=reason):
+        load(tmp_path, name, data)
+
+
+def test_a_truncated_pdf_says_why(tmp_path: Path) -> None:
+    whole = (STARTER / "export-controls-briefing.pdf").read_bytes()
+    for share in (0.2, 0.6, 0.9):
+        try:
+            document = load(tmp_path, "cut.pdf", whole[: int(len(whole) * share)])
+        except DocumentError as error:
+            assert "\n" not in str(error)  # noqa: PT017
+        else:
+            assert document.text.strip()
+
+
+def test_a_file_over_the_limit_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "big.txt"
+    with path.open("wb") as file:
+        file.truncate(2_000_000)
+    with pytest.raises(DocumentError, match="over the limit"):
+        load_document(path, "big.txt", 1_000_000)
+
+
+def test_pipes_and_missing_files_say_why_and_do_not_hang(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.txt")
+    with pytest.raises(DocumentError, match="regular file"):
+        load_document(tmp_path / "pipe.txt", "pipe.txt", LIMIT)
+    with pytest.raises(DocumentError, match="can't be opened"):
+        load_document(tmp_path / "none.txt", "none.txt", LIMIT)
+
+
+def test_hidden_files_and_links_out_of_the_folder_are_passed_over(tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus"
+    (corpus / "sub").mkdir(parents=True)
+    (corpus / ".git").mkdir()
+    for name in ("a.md", "sub/b.TXT", ".hidden.md", ".git/c.md", "d.bin"):
+        (corpus / name).write_text("x")
+    (tmp_path / "secret.txt").write_text("secret")
+    (corpus / "link.txt").symlink_to(tmp_path / "secret.txt")
+    (corpus / "inside.md").symlink_to(corpus / "a.md")
+    assert [id for id, _ in corpus_files(corpus)] == ["a.md", "inside.md", "sub/b.TXT"]
+
+
+def test_lines_for_people_have_no_control_or_direction_characters() -> None:
+    assert clean_line("a\nb\x00\u202ecod.exe\u200b ") == "a b cod.exe"
+    assert len(clean_line("x" * 500)) == 120
