@@ -9,6 +9,62 @@ from typing import Any
 from assistant.chunking import Chunk
 
 _HEADING_WEIGHT = 0.5  # of a match in title or heading, against one in the text
+VERSION = 1  # raise when the same text would give other terms: the index is then made again
+# Beside Tantivy's 33 English stop words: question words, auxiliaries and pronouns, which fill a question
+# asked of an assistant and say nothing about its topic.
+_STOP_WORDS = [
+    "about",
+    "am",
+    "been",
+    "being",
+    "can",
+    "could",
+    "did",
+    "do",
+    "does",
+    "doing",
+    "done",
+    "had",
+    "has",
+    "have",
+    "having",
+    "he",
+    "her",
+    "hers",
+    "him",
+    "his",
+    "how",
+    "i",
+    "its",
+    "may",
+    "me",
+    "might",
+    "must",
+    "my",
+    "our",
+    "ours",
+    "shall",
+    "she",
+    "should",
+    "so",
+    "than",
+    "them",
+    "us",
+    "we",
+    "were",
+    "what",
+    "when",
+    "where",
+    "which",
+    "who",
+    "whom",
+    "whose",
+    "why",
+    "would",
+    "you",
+    "your",
+    "yours",
+]
 _MAX_QUERY_TERMS = 64  # a pasted page would otherwise make a query of thousands of terms
 # Scripts written without spaces: every character becomes a word of its own.
 _UNSPACED = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0e7f\U00020000-\U0002fa1f])")
@@ -19,7 +75,13 @@ def _analyzer() -> Any:
     from tantivy import Filter, TextAnalyzerBuilder, Tokenizer
 
     builder = TextAnalyzerBuilder(Tokenizer.simple())
-    for step in (Filter.remove_long(60), Filter.lowercase(), Filter.ascii_fold(), Filter.stopword("english")):
+    for step in (
+        Filter.remove_long(60),
+        Filter.lowercase(),
+        Filter.ascii_fold(),
+        Filter.stopword("english"),
+        Filter.custom_stopword(_STOP_WORDS),
+    ):
         builder = builder.filter(step)
     return builder.filter(Filter.stemmer("english")).build()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from assistant import chunking
+from assistant import chunking, lexical
 from assistant.catalog import Catalog, DocumentInfo, FileState, vector_key
 from assistant.chunking import Chunk, chunk_document
 from assistant.documents import Document, clean_line, corpus_files, load_document, supported_suffixes
@@ -22,6 +22,7 @@ from assistant.retrieval import Hit, search
 from assistant.settings import Settings
 
 _EMBED_BATCH = 32  # chunks embedded between two progress reports
+_INDEX_BATCH = 500  # chunks written to the indexes at once
 _FREE_BYTES = 200_000_000  # below this nothing is written
 
 
@@ -50,6 +51,14 @@ class Report:
     def failed(self) -> list[FileResult]:
         """The files that could not be indexed."""
         return [result for result in self.results if not result.ok]
+
+
+@dataclass
+class _Pending:
+    """Ids of chunks that the catalogue has and the indexes lack, and of those gone from it."""
+
+    ids: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
 
 
 class Corpus:
@@ -93,11 +102,11 @@ class Corpus:
 
     def _note_model(self, report: Callable[[str], None]) -> None:
         """Make every file count as changed when the embedding model or the chunking is another than before."""
-        made_with = {"fingerprint": self.embedder.fingerprint, "chunking": str(chunking.VERSION)}
+        made_with = {"fingerprint": self.embedder.fingerprint, "chunking": str(chunking.VERSION), "lexical": str(lexical.VERSION)}
         stored = {name: self.catalog.setting(name) for name in made_with}
         if stored == made_with:
             return
-        if any(stored.values()):
+        if any(stored[name] not in ("", made_with[name]) for name in ("fingerprint", "chunking")):
             report("The embedding model or the chunking changed: everything is indexed again.")
             for info in self.catalog.documents():
                 self.catalog.remove_document(info.id)
@@ -138,16 +147,20 @@ class Corpus:
                     changed[id] = state
             report.total = len(changed)
             report.unchanged = len(files) - len(changed)
+            pending = _Pending()
             for id in sorted(known.keys() - files.keys()):
-                self.index.update([], self.catalog.remove_document(id))
+                pending.gone += self.catalog.remove_document(id)
                 report.removed += 1
             for id, state in changed.items():
-                report.results.append(self._index_file(id, files[id], state, report))
+                result, chunks = self._read_file(id, files[id], state, pending)
+                report.results.append(result)
+                report.chunks += chunks
                 report.done += 1
                 report.seconds = time.monotonic() - started
+                if len(pending.ids) + len(pending.gone) >= _INDEX_BATCH:
+                    self._index(pending)
                 progress(report)
-            if changed or report.removed:
-                self.catalog.drop_unused_vectors()
+            self._index(pending)
             report.seconds = time.monotonic() - started
             return report
 
@@ -170,7 +183,7 @@ class Corpus:
         if source.suffix.lower() not in supported_suffixes():
             raise DocumentError(f"this format is not supported; supported are {', '.join(supported_suffixes())}")
         # Read first: what can't be read isn't copied.
-        document = load_document(source, id, self.settings.upload_mb * 1_000_000)
+        load_document(source, id, self.settings.upload_mb * 1_000_000)
         with self._writing:
             target = self._free_name(source, id)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -183,10 +196,10 @@ class Corpus:
             state = _file_state(target)
             if state is None:
                 raise DocumentError("it was removed while it was read")
-            report = Report()
-            result = self._index_file(id, target, state, report)
-            self.catalog.drop_unused_vectors()
-            return FileResult(id, result.ok, result.message if result.ok else f"{document.title}: {result.message}")
+            pending = _Pending()
+            result, _ = self._read_file(id, target, state, pending)
+            self._index(pending)
+            return result
 
     def _free_name(self, source: Path, id: str) -> Path:
         target = self.settings.corpus / id
@@ -208,10 +221,17 @@ class Corpus:
                 path.unlink(missing_ok=True)
             except OSError as error:
                 raise UserError(f"{clean_line(id)} can't be deleted ({error.strerror or error}).") from None
-            self.index.update([], self.catalog.remove_document(id))
-            self.catalog.drop_unused_vectors()
+            self._index(_Pending(gone=self.catalog.remove_document(id)))
 
-    def _index_file(self, id: str, path: Path, state: FileState, report: Report) -> FileResult:
+    def _index(self, pending: "_Pending") -> None:
+        """Bring the indexes in step with what was written to the catalogue, and forget it."""
+        if pending.ids or pending.gone:
+            self.index.update(pending.ids, pending.gone)
+            self.catalog.drop_unused_vectors()
+        pending.ids, pending.gone = [], []
+
+    def _read_file(self, id: str, path: Path, state: FileState, pending: "_Pending") -> tuple[FileResult, int]:
+        """Write a file's document or failure to the catalogue; returns the result and the number of chunks."""
         try:
             _check_space(self.settings.data, state.size)
             document = load_document(path, id, self.settings.upload_mb * 1_000_000)
@@ -220,17 +240,13 @@ class Corpus:
                 raise DocumentError("no text was found in it")
             keys = [vector_key(chunk, self.embedder.fingerprint) for chunk in chunks]
             self._embed_missing(chunks, keys)
-            gone = self.catalog.put_document(document, state, chunks, keys)
-            self.index.update([chunk.id for chunk in chunks], gone)
-        except DocumentError as error:
-            self.index.update([], self.catalog.put_failure(id, state, str(error)))
-            return FileResult(id, False, str(error))
-        except RecursionError:
-            reason = "it is nested too deeply"
-            self.index.update([], self.catalog.put_failure(id, state, reason))
-            return FileResult(id, False, reason)
-        report.chunks += len(chunks)
-        return FileResult(id, True, _summary(document, chunks))
+            pending.gone += self.catalog.put_document(document, state, chunks, keys)
+            pending.ids += [chunk.id for chunk in chunks]
+        except (DocumentError, RecursionError) as error:
+            reason = str(error) if isinstance(error, DocumentError) else "it is nested too deeply"
+            pending.gone += self.catalog.put_failure(id, state, reason)
+            return FileResult(id, False, reason), 0
+        return FileResult(id, True, _summary(document, chunks)), len(chunks)
 
     def _embed_missing(self, chunks: Sequence[Chunk], keys: Sequence[str]) -> None:
         stored = self.catalog.stored_keys(keys)

@@ -1,0 +1,128 @@
+"""Fixtures that several test files share: settings in a fresh folder, a small corpus, a model server that fails on command."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from assistant.settings import Settings, load_settings, stay_offline
+from tests.scripted_server import ScriptedServer, serving
+
+ROOT = Path(__file__).parents[1]
+
+# As the command line does it, before any of the libraries is imported.
+stay_offline(load_settings({}))
+
+
+def clean_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return this process's environment without settings of the assistant and without proxies, plus `more`."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.upper().startswith(("ASSISTANT_", "OPENAI_", "DEEPSEEK_", "HF_", "GRADIO_", "LANGSMITH_", "LANGCHAIN_"))
+        and not name.upper().endswith("_PROXY")
+    }
+    return {**kept, "PYTHONPATH": str(ROOT), **(more or {})}
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the settings, keys and proxies of whoever runs the tests out of them."""
+    for name in list(os.environ):
+        if name.upper().startswith(("ASSISTANT_", "OPENAI_", "DEEPSEEK_")) or name.upper().endswith("_PROXY"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def models() -> Path:
+    """The folder with the quantised embedding model and the embedded language model, made by the first run of the tests."""
+    named = os.environ.get("ASSISTANT_TEST_MODELS")
+    folder = Path(named) if named else ROOT / "data" / "models"
+    from assistant.embedding import load_embedder
+    from assistant.model_files import model_file
+
+    if folder.name != "models":
+        raise pytest.UsageError(f"ASSISTANT_TEST_MODELS is {folder}: its last part must be 'models'.")
+    settings = load_settings({"ASSISTANT_DATA": str(folder.parent)})
+    load_embedder(settings)
+    model_file(settings)
+    return folder
+
+
+MakeSettings = Callable[..., Settings]
+
+
+def settings_in(folder: Path, models: Path, env: Mapping[str, str]) -> Settings:
+    """Return settings with a corpus and a data folder under `folder`; the models are linked, not made again."""
+    corpus, data = folder / "corpus", folder / "data"
+    corpus.mkdir(exist_ok=True)
+    data.mkdir(exist_ok=True)
+    if not (data / "models").exists():
+        (data / "models").symlink_to(models)
+    return load_settings({"ASSISTANT_CORPUS": str(corpus), "ASSISTANT_DATA": str(data), **env})
+
+
+@pytest.fixture
+def settings(tmp_path: Path, models: Path) -> MakeSettings:
+    """Make settings from environment variables given as keywords: `settings(ASSISTANT_PASSAGES="3")`."""
+
+    def make(**env: str) -> Settings:
+        return settings_in(tmp_path, models, env)
+
+    return make
+
+
+WriteCorpus = Callable[[Mapping[str, str]], Path]
+
+
+def write_documents(folder: Path, documents: Mapping[str, str]) -> Path:
+    """Write text files, name to text, into `folder` and return it."""
+    for name, text in documents.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> WriteCorpus:
+    """Write documents into the corpus folder that `settings` names."""
+    return lambda documents: write_documents(tmp_path / "corpus", documents)
+
+
+@pytest.fixture
+def scripted() -> Iterator[ScriptedServer]:
+    """A model server whose replies the test writes."""
+    yield from serving()
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a sub-process ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run_python(*arguments: str, env: Mapping[str, str] | None = None, timeout: float = 240) -> Ran:
+    """Run this Python with `arguments` in a clean environment plus `env`."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        env=clean_environment(env),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        stdin=subprocess.DEVNULL,
+    )
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def as_environment(settings: Settings, **more: str) -> dict[str, str]:
+    """Return the environment variables that give a sub-process the folders of `settings`."""
+    return {"ASSISTANT_CORPUS": str(settings.corpus), "ASSISTANT_DATA": str(settings.data), **more}

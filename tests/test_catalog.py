@@ -1,0 +1,93 @@
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assistant.catalog import Catalog, FileState
+from assistant.chunking import Chunk
+from assistant.documents import Document, Heading
+from assistant.embedding import Embedded, quantise
+from assistant.errors import UserError
+
+
+def document(id: str, text: str) -> Document:
+    return Document(id, "Title", text, (Heading(0, 1, "H"),), (0,), "s" * 64)
+
+
+def chunk(id: str, document_id: str, text: str, start: int = 0) -> Chunk:
+    return Chunk(id, document_id, "Title", start, start + len(text), text, "H", 1, ((0, len(text)),))
+
+
+def embedded(seed: int) -> Embedded:
+    vector = np.random.default_rng(seed).normal(size=8).astype(np.float32)
+    vector /= np.linalg.norm(vector)
+    return Embedded(vector, quantise(np.stack([vector])))
+
+
+def test_a_document_comes_back_as_it_went_in(tmp_path: Path) -> None:
+    catalog = Catalog(tmp_path / "c.sqlite3")
+    text = "Grüße 😀 aus 北京. Ende."
+    kept = chunk("1", "a", text[3:], start=3)
+    catalog.put_vectors({"k": embedded(1)})
+    catalog.put_document(document("a", text), FileState(1, 2), [kept], ["k"])
+    assert catalog.document("a") == document("a", text)
+    assert catalog.chunks(["nothing", "1"]) == [kept]
+    np.testing.assert_array_equal(catalog.vectors(["1"])["1"].vector, embedded(1).vector)
+    np.testing.assert_array_equal(catalog.vectors(["1"])["1"].sentences, embedded(1).sentences)
+    assert catalog.file_states() == {"a": FileState(1, 2)}
+
+
+def test_a_changed_document_replaces_its_chunks_and_names_those_gone(tmp_path: Path) -> None:
+    catalog = Catalog(tmp_path / "c.sqlite3")
+    catalog.put_vectors({"k": embedded(1)})
+    catalog.put_document(document("a", "one two"), FileState(1, 1), [chunk("1", "a", "one"), chunk("2", "a", "two", 4)], ["k", "k"])
+    catalog.set_settings({"behind": ""})
+    gone = catalog.put_document(document("a", "one three"), FileState(2, 2), [chunk("2", "a", "three", 4)], ["k"])
+    assert gone == ["1"]
+    assert catalog.chunk_ids() == ["2"]
+    assert catalog.setting("behind") == "1"
+
+
+def test_a_failure_takes_the_place_of_the_document(tmp_path: Path) -> None:
+    catalog = Catalog(tmp_path / "c.sqlite3")
+    catalog.put_vectors({"k": embedded(1)})
+    catalog.put_document(document("a", "one"), FileState(1, 1), [chunk("1", "a", "one")], ["k"])
+    assert catalog.put_failure("a", FileState(2, 2), "it is empty") == ["1"]
+    assert [(info.id, info.reason) for info in catalog.documents()] == [("a", "it is empty")]
+    catalog.drop_unused_vectors()
+    assert catalog.stored_keys(["k"]) == set()
+
+
+def test_a_write_that_fails_changes_nothing(tmp_path: Path) -> None:
+    catalog = Catalog(tmp_path / "c.sqlite3")
+    catalog.put_vectors({"k": embedded(1)})
+    catalog.put_document(document("a", "one"), FileState(1, 1), [chunk("1", "a", "one")], ["k"])
+    twice = [chunk("2", "a", "x"), chunk("2", "a", "y")]
+    with pytest.raises(sqlite3.IntegrityError):
+        catalog.put_document(document("a", "xy"), FileState(2, 2), twice, ["k", "k"])
+    assert catalog.chunk_ids() == ["1"]
+    assert catalog.file_states() == {"a": FileState(1, 1)}
+
+
+def test_a_damaged_file_and_a_newer_one_are_refused_in_one_line(tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.sqlite3"
+    damaged.write_bytes(b"no database at all, but long enough to look at" * 100)
+    newer = tmp_path / "newer.sqlite3"
+    with sqlite3.connect(newer) as db:
+        db.execute("PRAGMA user_version=99")
+    db.close()
+    for path, words in ((damaged, "can't be opened"), (newer, "newer version")):
+        with pytest.raises(UserError, match=words) as caught:
+            Catalog(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_the_text_of_a_removed_document_is_gone_from_the_file(tmp_path: Path) -> None:
+    catalog = Catalog(tmp_path / "c.sqlite3")
+    secret = "a very secret sentence that must go"
+    catalog.put_vectors({"k": embedded(1)})
+    catalog.put_document(document("a", secret), FileState(1, 1), [chunk("1", "a", secret)], ["k"])
+    catalog.remove_document("a")
+    catalog.close()
+    assert all(secret.encode() not in path.read_bytes() for path in tmp_path.iterdir())
