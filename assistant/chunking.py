@@ -113,10 +113,18 @@ def chunk_document(document: Document, tokenizer: "Tokenizer", max_tokens: int =
 
 
 def _heading_spans(document: Document, spans: list[Span]) -> set[Span]:
-    """Return those of `spans` (in order) in which a heading starts."""
+    """Return those of `spans` (in order) that start in the line of a heading."""
+    found: set[Span] = set()
     ends = [end for _, end in spans]
-    found = (bisect_right(ends, heading.start) for heading in document.headings)
-    return {spans[index] for index in found if index < len(spans)}
+    for heading in document.headings:
+        index = bisect_right(ends, heading.start)
+        line_end = document.text.find("\n", heading.start)
+        while index < len(spans) and (index == 0 or line_end < 0 or spans[index][0] < line_end):
+            found.add(spans[index])
+            index += 1
+            if line_end < 0:
+                break
+    return found
 
 
 def _cut_if_long(span: Span, limit: int = 20_000) -> list[Span]:

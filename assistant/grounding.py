@@ -22,6 +22,8 @@ _OPEN_MARK = re.compile(r"[ \t]*[\[【][^\]】\n]{0,12}$")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _MARKDOWN = re.compile(r"^\s*(?:[-*+•]|\d{1,2}[.)]|#{1,6}|>)\s+|[*_`|]+")
 _SUPPORT = 0.55  # least score of a citation, found on answers about the starter corpus
+_NAME = 0.1  # what a name that the passage does not know takes away
+_NAME_WORD = re.compile(r"(?<=\w\s)[A-Z]\w+")
 _HINT = 0.05  # what the model's own mark adds
 
 
@@ -52,6 +54,12 @@ class _Source:
     span: Span
     terms: frozenset[str]
     numbers: frozenset[str]
+    chunk_terms: frozenset[str]
+
+
+def _names(text: str) -> frozenset[str]:
+    """Return the terms of words with a capital that do not begin the text."""
+    return frozenset(terms(" ".join(_NAME_WORD.findall(text))))
 
 
 def _numbers(text: str) -> frozenset[str]:
@@ -68,10 +76,12 @@ class Grounding:
         for number, hit in enumerate(shown, start=1):
             chunk = hit.chunk
             titles = frozenset(terms(chunk.prefix))
+            whole = titles | frozenset(terms(chunk.text))
             for start, end in chunk.sentences:
                 text = chunk.text[start:end]
                 # A sentence under a title says "the company": the title's words count as said.
-                self._sources.append(_Source(number, chunk, (start, end), frozenset(terms(text)) | titles, _numbers(text)))
+                words = frozenset(terms(text)) | titles
+                self._sources.append(_Source(number, chunk, (start, end), words, _numbers(text), whole))
         rows = [matrix.astype(np.float32) / 127 for matrix in vectors if len(matrix)]
         self._vectors = np.concatenate(rows) if rows else np.empty((0, 0), np.float32)
         self._known: dict[tuple[str, frozenset[int]], _Source | None] = {}
@@ -92,6 +102,7 @@ class Grounding:
         if not words or not self._sources:
             return None
         numbers = _numbers(statement)
+        names = _names(statement)
         cosines = self._vectors @ self._embedder.embed([statement])[0]
         best: tuple[float, _Source | None] = (_SUPPORT, None)
         for source, cosine in zip(self._sources, cosines, strict=True):
@@ -100,6 +111,7 @@ class Grounding:
             covered = len(words & source.terms) / len(words)
             score = 0.5 * float(cosine) + 0.5 * covered + (_HINT if source.passage in hints else 0.0)
             score += 0.05 * len(numbers & source.numbers) / max(len(numbers), 1)
+            score -= _NAME * len(names - source.chunk_terms)
             if score > best[0]:
                 best = (score, source)
         return best[1]

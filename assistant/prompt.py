@@ -26,6 +26,10 @@ SYSTEM = (
 _REFUSAL = "not in the documents"
 _HISTORY_TURNS = 2
 _HISTORY_CHARACTERS = 300  # of each earlier answer
+_LEAST_SENTENCES = 4
+_WORTH_READING = 0.6  # of the best sentence's worth
+_BESIDE = 0.7  # of its worth goes to the sentences before and after
+_LABEL_CHARACTERS = 50  # of a document's title before its passage
 # Language models count more tokens than the embedding model's tokenizer for the same English text, and
 # each passage adds its number and title.
 _TOKEN_RATIO = 1.1
@@ -63,7 +67,7 @@ def build_messages(
     wanted = settings.prompt_tokens * (1 if settings.embedded else 10)
     excerpts = select_sentences(question, hits, int(max(min(wanted, window / _TOKEN_RATIO), 32)), tokenizer)
     shown = [hit for hit, _ in excerpts]
-    parts = [f"[{number}] {_heading(hit)}\n{text}" for number, (hit, text) in enumerate(excerpts, start=1)]
+    parts = [f"[{number}] {_label(hit)}: {text}" for number, (hit, text) in enumerate(excerpts, start=1)]
     prompt = "Passages:\n\n" + "\n\n".join(parts)
     if history:
         prompt += f"\n\nEarlier in this conversation:\n{history.rstrip()}"
@@ -71,9 +75,8 @@ def build_messages(
     return [SystemMessage(SYSTEM), HumanMessage(prompt)], shown
 
 
-def _heading(hit: Hit) -> str:
-    chunk = hit.chunk
-    return " — ".join(part[:80] for part in (chunk.title, chunk.heading) if part)
+def _label(hit: Hit) -> str:
+    return hit.chunk.title[:_LABEL_CHARACTERS]
 
 
 def select_sentences(question: str, hits: Sequence[Hit], budget: int, tokenizer: "Tokenizer") -> list[tuple[Hit, str]]:
@@ -92,14 +95,17 @@ def select_sentences(question: str, hits: Sequence[Hit], budget: int, tokenizer:
             values.append(0.5 * cosine + 0.25 * shared + 0.25 * hit.score)
         for at, value in enumerate(values):
             beside = max(values[max(at - 1, 0) : at + 2])
-            worth.append((max(value, 0.8 * beside), row, at))
+            worth.append((max(value, _BESIDE * beside), row, at))
     chosen: dict[int, set[int]] = {}
     used = 0
-    for _, row, at in sorted(worth, key=lambda item: (-item[0], item[1], item[2])):
+    ranked = sorted(worth, key=lambda item: (-item[0], item[1], item[2]))
+    for place, (value, row, at) in enumerate(ranked):
+        if place >= _LEAST_SENTENCES and value < _WORTH_READING * ranked[0][0]:
+            break  # what is worth this little only costs seconds
         start, end = hits[row].chunk.sentences[at]
         cost = len(tokenizer.encode(hits[row].chunk.text[start:end], add_special_tokens=False).ids)
         if row not in chosen:
-            cost += len(tokenizer.encode(_heading(hits[row]), add_special_tokens=False).ids) + 6
+            cost += len(tokenizer.encode(_label(hits[row]), add_special_tokens=False).ids) + 6
         if used + cost > budget and chosen:
             break
         used += cost
@@ -110,8 +116,8 @@ def select_sentences(question: str, hits: Sequence[Hit], budget: int, tokenizer:
         for at in sorted(chosen[row]):
             start, end = chunk.sentences[at]
             if before >= 0:
-                text += chunk.text[chunk.sentences[before][1] : start] if at == before + 1 else " … "
-            text += chunk.text[start:end]
+                text += " " if at == before + 1 else " … "
+            text += " ".join(chunk.text[start:end].split())
             before = at
         excerpts.append((hits[row], text))
     return excerpts

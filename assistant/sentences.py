@@ -38,8 +38,8 @@ def _blocks(text: str) -> Iterator[Span]:
 def _is_abbreviation(before: str, after: str) -> bool:
     """Whether the full stop between `before` and `after` belongs to an abbreviation or an initial."""
     following = after.lstrip()[:1]
-    if following.islower():
-        return True
+    if following.islower() or re.fullmatch(r"\s*\(?\d{1,3}", before):
+        return True  # "7. Results" is a numbered heading or item
     match = _ABBREVIATION.search(before[-14:])
     if not match:
         return False

@@ -67,7 +67,8 @@ class Settings:
     @property
     def embedded(self) -> bool:
         """Whether the language model is a GGUF file run in this process."""
-        return self.chat_model == "embedded" or self.chat_model.startswith("hf:") or self.chat_model.endswith(".gguf")
+        name = self.chat_model
+        return not self.base_url and (name == "embedded" or name.startswith("hf:") or name.endswith(".gguf"))
 
 
 def _whole(env: Mapping[str, str], variable: str, default: str, low: int, high: int) -> int:
@@ -98,6 +99,8 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
     chat_model = text("ASSISTANT_CHAT_MODEL")
     if base_url and not env.get("ASSISTANT_CHAT_MODEL", "").strip():
         chat_model = ""  # the endpoint is asked which model it serves
+    if chat_model == "embedded":
+        base_url = ""  # asked for by name, whatever address the environment holds for other programs
     return Settings(
         corpus=Path(text("ASSISTANT_CORPUS")).expanduser().absolute(),
         data=Path(text("ASSISTANT_DATA")).expanduser().absolute(),

@@ -53,6 +53,7 @@ def test_marks_of_the_model_are_replaced_by_verified_ones(starter: Corpus, mark:
         "The weather in Oslo is mild in spring. [1]",
         "DeepSeek was founded in 1987 by Liang Wenfeng. [1]",
         "Nvidia lost $900 billion of market value. [2]",
+        "Mark Zuckerberg made this remark about DeepSeek aboard Air Force One. [1]",
         "Bananas are rich in potassium [3].",
     ],
 )

@@ -1,0 +1,129 @@
+"""The command line as a user runs it: in a process of its own."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from assistant.settings import Settings
+from tests.conftest import Ran, as_environment, run_python
+from tests.scripted_server import ScriptedServer, serving
+
+
+class Cli:
+    """Runs `assistant` on one corpus."""
+
+    def __init__(self, settings: Settings, **env: str) -> None:
+        self.settings = settings
+        self._env = as_environment(settings, **env)
+
+    def __call__(self, *arguments: str) -> Ran:
+        return run_python("-m", "assistant.cli", *arguments, env=self._env)
+
+
+@pytest.fixture
+def cli(settings: Callable[..., Settings]) -> Cli:
+    options = settings()
+    (options.corpus / "bees.md").write_text("# Bees\n\nHoney bees dance to show where flowers are.", encoding="utf-8")
+    return Cli(options)
+
+
+def test_search_prints_json_best_first_with_exact_spans(cli: Cli) -> None:
+    (cli.settings.corpus / "tides.txt").write_text("The moon pulls the sea.", encoding="utf-8")
+    ran = cli("search", "--json", "-k", "2", "How do bees show flowers?")
+    assert (ran.code, ran.err) == (0, "")
+    hits = json.loads(ran.out)
+    assert list(hits[0]) == ["document", "title", "heading", "page", "start", "end", "score", "text"]
+    assert [hit["document"] for hit in hits] == ["bees.md", "tides.txt"]
+    source = (cli.settings.corpus / "bees.md").read_text(encoding="utf-8")
+    assert source[hits[0]["start"] : hits[0]["end"]] == hits[0]["text"]
+
+
+def test_list_sync_add_and_remove(cli: Cli, tmp_path: Path) -> None:
+    assert json.loads(cli("sync", "--json").out)["done"] == 1
+    good, bad = tmp_path / "good.md", tmp_path / "bad.pdf"
+    good.write_text("# Good\n\nA good file.", encoding="utf-8")
+    bad.write_bytes(b"no pdf")
+    ran = cli("add", "--json", str(good), str(bad))
+    assert ran.code == 1
+    assert [result["ok"] for result in json.loads(ran.out)] == [True, False]
+    assert ran.err.count("\n") == 1
+    assert "bad.pdf" in ran.err
+    assert [row["id"] for row in json.loads(cli("list", "--json").out)] == ["bees.md", "good.md"]
+    refused = cli("remove", "good.md")
+    assert (refused.code, (cli.settings.corpus / "good.md").exists()) == (2, True)
+    assert cli("remove", "--yes", "good.md").code == 0
+    assert not (cli.settings.corpus / "good.md").exists()
+
+
+def test_a_failed_file_is_one_line_and_exit_code_1(cli: Cli) -> None:
+    (cli.settings.corpus / "empty.md").write_bytes(b"")
+    ran = cli("sync")
+    assert ran.code == 1
+    assert ran.err == "assistant: empty.md was not indexed: it is empty.\n"
+    assert "1 files indexed" in ran.out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("search", "   "),
+        ("search", "-k", "0", "bees"),
+        ("ask", ""),
+        ("ask", "why " * 30_000),
+        ("remove", "--yes", "unknown.md"),
+        ("--corpus", "/nowhere/at/all", "sync"),
+        ("--data", "/proc/nothing", "sync"),
+        ("serve", "--host", "0.0.0.0"),
+        ("fly",),
+        (),
+    ],
+)
+def test_a_mistake_of_the_caller_is_exit_code_2_without_a_traceback(cli: Cli, arguments: tuple[str, ...]) -> None:
+    ran = cli(*arguments)
+    assert ran.code == 2
+    assert ran.out == ""
+    assert "Traceback" not in ran.err
+    if arguments and arguments[0] != "fly":
+        assert ran.err.startswith("assistant: ")
+        assert ran.err.count("\n") == 1
+
+
+@pytest.fixture
+def endpoint() -> Iterator[ScriptedServer]:
+    yield from serving()
+
+
+def test_ask_prints_the_answer_with_its_sources(cli: Cli) -> None:
+    ran = cli("ask", "--json", "What do honey bees do to show where flowers are?")
+    assert ran.code == 0, ran.err
+    answer = json.loads(ran.out)
+    assert not answer["refused"]
+    assert answer["answer"].endswith("[1]")
+    assert answer["citations"][0]["document"] == "bees.md"
+    assert answer["citations"][0]["quote"] == "Honey bees dance to show where flowers are."
+    assert 0 < answer["seconds_to_first_token"] <= answer["seconds"]
+    assert answer["passages"][0]["document"] == "bees.md"
+
+
+def test_ask_with_an_endpoint_that_is_down_keeps_the_passages_and_exits_with_1(settings: Callable[..., Settings]) -> None:
+    options = settings()
+    (options.corpus / "bees.md").write_text("# Bees\n\nHoney bees dance to show where flowers are.", encoding="utf-8")
+    down = Cli(options, OPENAI_BASE_URL="http://127.0.0.1:9/v1", ASSISTANT_CHAT_MODEL="m")
+    ran = down("ask", "--json", "What do bees do?")
+    assert ran.code == 1
+    answer = json.loads(ran.out)
+    assert "can't be reached" in answer["note"]
+    assert answer["passages"][0]["document"] == "bees.md"
+
+
+def test_doctor_finds_all_in_order_and_names_what_is_not(cli: Cli) -> None:
+    cli("sync")
+    ran = cli("doctor", "--json")
+    assert ran.code == 0, ran.out
+    (cli.settings.corpus / "empty.md").write_bytes(b"")
+    cli("sync")
+    ran = cli("doctor")
+    assert ran.code == 1
+    assert "FAIL empty.md: not indexed: it is empty" in ran.out
