@@ -83,6 +83,7 @@ class Assistant:
 
     def close(self) -> None:
         """Give the data folder back."""
+        self.chat_model.close()
         self.corpus.close()
 
     def search(self, query: str, limit: int) -> list[Hit]:

@@ -15,6 +15,7 @@ from assistant.errors import ModelError
 from assistant.settings import Settings
 
 if TYPE_CHECKING:
+    import httpx
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import BaseMessage
 
@@ -105,6 +106,21 @@ class ChatModel:
             return model
         except Exception as error:  # providers raise what they like
             raise ModelError(f"ASSISTANT_CHAT_MODEL {settings.chat_model!r} can't be used: {first_line(error)}") from None
+
+    def close(self) -> None:
+        """Close the connections and end the thread that reads them; the next question starts anew."""
+        with self._loading:
+            model, self._model = self._model, None
+            loop, self._loop = self._loop, None
+            self.status = "not loaded"
+        plain = getattr(model, "http_client", None)
+        if plain is not None:
+            plain.close()
+        if loop is not None:
+            asyncio.run_coroutine_threadsafe(_hang_up(getattr(model, "http_async_client", None)), loop).result(5)
+            loop.call_soon_threadsafe(loop.stop)
+            self._thread.join(5)
+            loop.close()
 
     @contextmanager
     def _turn(self) -> Iterator[object]:
@@ -199,7 +215,8 @@ class ChatModel:
         with self._loading:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="chat-model", daemon=True).start()
+                self._thread = threading.Thread(target=self._loop.run_forever, name="chat-model", daemon=True)
+                self._thread.start()
         model = self._model
         assert model is not None
 
@@ -213,6 +230,16 @@ class ChatModel:
                 arrived.put(error)
 
         return asyncio.run_coroutine_threadsafe(pump(), self._loop)
+
+
+async def _hang_up(client: "httpx.AsyncClient | None") -> None:
+    """End every reading on this event loop, then the client's connections."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    if client is not None:
+        await client.aclose()
 
 
 _END = object()

@@ -21,7 +21,20 @@ def document(text: str, title: str = "A title", pages: tuple[int, ...] = ()) -> 
 
 def random_text(seed: int) -> str:
     signs = random.Random(seed)
-    words = ["market", "x", "Überlänge", "数据", "مرحبا", "e.g.", "3.14", "supercalifragilisticexpialidocious" * 3, "\n\n", "\n## Part\n", ".", "!"]
+    words = [
+        "market",
+        "x",
+        "Überlänge",
+        "数据",
+        "مرحبا",
+        "e.g.",
+        "3.14",
+        "supercalifragilisticexpialidocious" * 3,
+        "\n\n",
+        "\n## Part\n",
+        ".",
+        "!",
+    ]
     return " ".join(signs.choice(words) for _ in range(signs.randrange(1, 900)))
 
 

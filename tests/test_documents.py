@@ -59,7 +59,10 @@ def test_markdown_keeps_its_text_and_finds_both_kinds_of_headings(tmp_path: Path
         ("Grüße – £5".encode("utf-16"), "Grüße – £5"),
         ("café naïve £5".encode("cp1252"), "café naïve £5"),
         (b"two\r\nlines\rhere", "two\nlines\nhere"),
-        (b"a nul \x00 is dropped from a longer line of text, where one such sign is rare enough to be no more than a slip of the pen", "a nul  is"),
+        (
+            b"a nul \x00 is dropped from a longer line of text, where one such sign is rare enough to be no more than a slip of the pen",
+            "a nul  is",
+        ),
     ],
 )
 def test_text_is_decoded(tmp_path: Path, data: bytes, expected: str) -> None:

@@ -1,0 +1,186 @@
+"""Measure speed and memory on this machine: `python -m eval.bench` (or `make bench`).
+
+Prints the table of the README and keeps the figures in `eval/results/bench.json`. Every figure is a
+ratio against a named alternative in the same run, or a time on the machine that the result names.
+"""
+
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from assistant.settings import Settings, load_settings, stay_offline
+
+ROOT = Path(__file__).parents[1]
+RESULT = ROOT / "eval" / "results" / "bench.json"
+QUESTIONS = (
+    "Who founded DeepSeek, and when?",
+    "How much market value did Nvidia lose?",
+    "What did the US President call DeepSeek's rise?",
+    "By how much did the Nikkei 225 fall?",
+    "How many chips does R1 need compared with competitors?",
+    "What did Sam Altman say about R1?",
+    "What did Liang Wenfeng say about pricing?",
+    "What does Marina Zhang think?",
+    "How much did it cost to train DeepSeek-V3?",
+    "How do I add my own documents?",
+)
+
+
+def memory_mb(pid: int) -> float:
+    """Return the resident memory of a process in MB."""
+    import psutil
+
+    return float(psutil.Process(pid).memory_info().rss) / 1e6
+
+
+def start(settings: Settings) -> dict[str, float]:
+    """Start the server as a user does, twice; returns seconds and MB of the second, warm start."""
+    environment = {
+        **os.environ,
+        "ASSISTANT_CORPUS": str(settings.corpus),
+        "ASSISTANT_DATA": str(settings.data),
+        "PYTHONUNBUFFERED": "1",
+    }
+    figures: dict[str, float] = {}
+    for _ in range(2):
+        clock = time.monotonic()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "assistant.cli", "serve", "--port", "0"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+        try:
+            assert process.stdout is not None
+            url = ""
+            for line in process.stdout:
+                found = re.search(r"http://\S+", line)
+                if found:
+                    url = found.group()
+                    break
+            with urllib.request.urlopen(url, timeout=30) as page:
+                page.read()
+            figures["warm_start_seconds"] = time.monotonic() - clock
+            # The model loads meanwhile; its memory counts once it has answered the trial question.
+            time.sleep(25)
+            figures["server_memory_mb"] = memory_mb(process.pid)
+        finally:
+            process.terminate()
+            process.wait(30)
+    return figures
+
+
+def answers(settings: Settings) -> dict[str, float]:
+    """Ask the ten questions of the starter corpus once each; returns medians in seconds."""
+    from assistant.answer import Assistant
+
+    assistant = Assistant(settings)
+    clock = time.monotonic()
+    assistant.sync()
+    assistant.chat_model.start()
+    started = time.monotonic() - clock
+    passages, first, whole = [], [], []
+    for question in QUESTIONS:
+        answer = None
+        for answer in assistant.ask(question):
+            pass
+        assert answer is not None
+        passages.append(answer.seconds_to_passages or 0.0)
+        first.append(answer.seconds_to_first_token or 0.0)
+        whole.append(answer.seconds or 0.0)
+        print(f"  {whole[-1]:5.1f} s  {question}", file=sys.stderr)
+    memory = memory_mb(os.getpid())
+    assistant.close()
+    return {
+        "model_start_seconds": started,
+        "passages_seconds_max": max(passages),
+        "first_token_seconds_median": statistics.median(first),
+        "answer_seconds_median": statistics.median(whole),
+        "memory_mb": memory,
+    }
+
+
+def _rate(work: Callable[[], Any], count: int) -> float:
+    work()
+    best = float("inf")
+    for _ in range(3):
+        clock = time.monotonic()
+        work()
+        best = min(best, time.monotonic() - clock)
+    return count / best
+
+
+def embedding(settings: Settings) -> dict[str, float]:
+    """Embed the same passages by sentence-transformers in fp32 and by the assistant, in turn."""
+    import numpy as np
+    from sentence_transformers import SentenceTransformer
+
+    from assistant.bundled_embedding import _calibration_texts, _model_folder
+    from assistant.embedding import load_embedder
+
+    # Passages of up to 165 tokens, as chunks are; the calibration texts are joined so that none stays as it was.
+    words = " ".join(_calibration_texts()).split()
+    texts = [" ".join(words[start : start + 110]) for start in range(0, len(words) - 110, 37)][:128]
+    plain = SentenceTransformer(str(_model_folder()), device="cpu")
+    ours = load_embedder(settings)
+    before = _rate(lambda: plain.encode(texts, show_progress_bar=False), len(texts))
+    after = _rate(lambda: ours.embed(texts), len(texts))
+    vectors = np.asarray(plain.encode(texts, normalize_embeddings=True, show_progress_bar=False))
+    cosines = np.sum(vectors * ours.embed(texts), axis=1)
+    return {
+        "fp32_texts_per_second": before,
+        "texts_per_second": after,
+        "ratio": after / before,
+        "mean_cosine": float(cosines.mean()),
+    }
+
+
+def machine() -> str:
+    """Return processor, cores and memory in words."""
+    import psutil
+
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        found = re.search(r"model name\s*:\s*(.+)", cpuinfo.read_text())
+        name = found.group(1) if found else name
+    return f"{name}, {os.cpu_count()} cores, {psutil.virtual_memory().total / 1e9:.0f} GB"
+
+
+def main() -> None:
+    """Run all measurements, store and print them."""
+    settings = load_settings({"ASSISTANT_CORPUS": str(ROOT / "corpus"), "ASSISTANT_DATA": str(ROOT / "data")})
+    stay_offline(settings)
+    with tempfile.TemporaryDirectory() as folder:
+        settings = replace(settings, data=Path(folder))
+        (ROOT / "data" / "models").mkdir(parents=True, exist_ok=True)
+        (settings.data / "models").symlink_to(ROOT / "data" / "models")
+        figures: dict[str, float] = {}
+        for measure in (start, embedding, answers):
+            print(f"{measure.__name__}…", file=sys.stderr)
+            figures |= measure(settings)
+    result = {
+        "machine": machine(),
+        "date": datetime.now(UTC).date().isoformat(),
+        **{name: round(value, 3) for name, value in figures.items()},
+    }
+    RESULT.parent.mkdir(parents=True, exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""What every request passes: which hosts and paths are served, how large a body may be, and safe headers."""
+
+import re
+from urllib.parse import unquote
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+MAX_BODY = 1_000_000  # bytes of any request but an upload
+_UPLOAD = "/gradio_api/upload"
+_HEADERS = {
+    # Gradio's page runs inline scripts, and its HTML component makes functions from strings.
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'; "
+    "font-src 'self' data:; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'self'; object-src 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+# No file is served: `file=` would also fetch any address of the internet for a visitor. The others are of no use here.
+_CLOSED = re.compile(
+    r"/gradio_api/+(file|runs|run-history|proxy|deep_link|vibe|undo-vibe|dev/|stream/)|^/monitoring", re.IGNORECASE
+)
+
+
+class Guard:
+    """ASGI middleware around Gradio's app, which serves `port` of this machine."""
+
+    def __init__(self, app: ASGIApp, port: int) -> None:
+        self.app = app
+        names = ("127.0.0.1", "localhost", "[::1]")
+        self.hosts = {f"{name}:{port}" for name in names} | (set(names) if port == 80 else set())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self.app(scope, receive, send)
+            return  # Gradio needs no web sockets
+        send = _with_headers(send)
+        headers = Headers(scope=scope)
+        refusal = self._refusal(scope, headers)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+        elif scope["path"].rstrip("/").endswith(_UPLOAD) or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            await self.app(scope, receive, send)
+        else:
+            await self._with_small_body(scope, receive, send)
+
+    def _refusal(self, scope: Scope, headers: Headers) -> PlainTextResponse | None:
+        # A page of another site whose name was pointed at this machine sends its own name as host.
+        if headers.get("host", "").lower() not in self.hosts:
+            return PlainTextResponse("This address is not served: use http://127.0.0.1 with the port.", 403)
+        origin = headers.get("origin")
+        if origin is not None and origin.lower().removeprefix("http://") not in self.hosts:
+            return PlainTextResponse("Requests from other sites are not served.", 403)
+        path = _decoded(scope["path"] + "?" + scope.get("query_string", b"").decode("latin-1"))
+        return PlainTextResponse("Not served.", 403) if _CLOSED.search(path) else None
+
+    async def _with_small_body(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = b""
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] != "http.request":
+                return
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > MAX_BODY:
+                await PlainTextResponse("The request is too large.", 413)(scope, receive, send)
+                return
+        sent = False
+
+        async def replay() -> Message:
+            nonlocal sent
+            if sent:
+                return await receive()
+            sent = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self.app(scope, replay, send)
+
+
+def _decoded(path: str) -> str:
+    for _ in range(4):
+        path, before = unquote(path), path
+        if path == before:
+            break
+    return path
+
+
+def _with_headers(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in _HEADERS.items():
+                headers[name] = value
+        await send(message)
+
+    return sending

@@ -1,0 +1,347 @@
+"""Answers, passages and documents as HTML, so that nothing in them can load, submit or run.
+
+Text from a model, a document or a file name reaches a page only through `shown` (escaped) or
+`markdown_html` (rendered, then cleaned). Links exist only to passages on the page, made here after
+the cleaning.
+"""
+
+import html
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+import nh3
+from markdown_it import MarkdownIt
+
+from assistant.answer import Answer
+from assistant.catalog import DocumentInfo
+from assistant.chunking import Chunk
+from assistant.documents import clean_line
+from assistant.grounding import Citation
+from assistant.retrieval import Hit
+from assistant.sync import FileResult
+
+Span = tuple[int, int]
+
+_TAGS = {
+    *("b", "i", "em", "strong", "p", "br", "hr", "sup", "span", "div", "a", "code", "pre", "blockquote", "ul", "ol", "li"),
+    *("table", "thead", "tbody", "tr", "th", "td", "h1", "h2", "h3", "h4", "h5", "h6", "details", "summary"),
+}
+# Control, direction, tag and zero-width characters and lone surrogates. The joiners U+200C and U+200D stay:
+# words of several scripts need them.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
+)
+_MARK = re.compile(r"\[(\d{1,4})\]")
+_AROUND_CITED, _AROUND_OTHER = 160, 90  # characters shown on each side of what supports the answer
+_ROWS = 200  # documents listed at once
+
+
+def shown(text: str) -> str:
+    """Return one line of untrusted text, such as a title, file name or error, ready to stand in HTML."""
+    return html.escape(clean_line(_UNSEEN.sub("", text), 300))
+
+
+def _shown_lines(text: str) -> str:
+    return html.escape(_UNSEEN.sub("", text))
+
+
+def _one_block(markup: str) -> str:
+    """Keep line ends and tabs out of `markup`: Gradio reads messages as Markdown, where they would end the HTML block."""
+    return markup.strip().replace("\n", "&#10;").replace("\t", "&#9;")
+
+
+def _markdown() -> MarkdownIt:
+    # Without these rules links, images and HTML stay what they are: text with its address visible.
+    off = ["link", "image", "autolink", "reference", "html_block", "html_inline"]
+    return MarkdownIt("commonmark", {"html": False, "breaks": True}).enable("table").disable(off)
+
+
+_MARKDOWN = _markdown()
+
+
+def markdown_html(text: str) -> str:
+    """Return Markdown as HTML of harmless elements; headings are demoted below those of the page."""
+    tokens = _MARKDOWN.parse(_UNSEEN.sub("", text))
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(int(token.tag[1]) + 3, 6)}"
+    rendered = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {})
+    # Cleaned after rendering, never before: what comes out is what the page gets.
+    return nh3.clean(rendered, tags=_TAGS, attributes={"ol": {"start"}}, url_schemes=set(), link_rel=None)
+
+
+def _link_marks(markup: str, titles: dict[int, str], turn: int) -> str:
+    """Turn `[n]` outside code into links to the passage cards; numbers without a citation stay text."""
+
+    def link(match: re.Match[str]) -> str:
+        number = int(match[1])
+        if number not in titles:
+            return match[0]
+        title = shown(titles[number])
+        name = f'<span class="unseen">Source </span>{number}'  # Gradio drops aria attributes from messages
+        return f'<a class="cite" href="#source-{turn}-{number}" title="{title}">{name}</a>'
+
+    pieces = re.split(r"(<[^>]*>)", markup)
+    in_code = 0
+    for position, piece in enumerate(pieces):
+        if piece.startswith("<"):
+            in_code += piece.startswith(("<code", "<pre")) - piece.startswith(("</code", "</pre"))
+        elif not in_code:
+            pieces[position] = _MARK.sub(link, piece)
+    return "".join(pieces)
+
+
+def question_html(question: str, turn: int) -> str:
+    """Return what the reader asked, literally, with a button to change it."""
+    return _one_block(
+        f'<div class="asked" id="asked-{turn}"><div class="question" dir="auto">{_shown_lines(question)}</div>{_button("edit", "Edit")}</div>'
+    )
+
+
+def _button(act: str, label: str) -> str:
+    """Return a button that `script.js` acts upon; it finds the turn in the id around it."""
+    return f'<button type="button" class="act act-{act}">{label}</button>'
+
+
+def answer_html(answer: Answer, turn: int) -> str:
+    """Return one snapshot of an answer as a single block of HTML without line ends."""
+    titles = {citation.number: citation.chunk.title for citation in answer.citations}
+    parts = [_reasoning_html(answer), _state_html(answer)]
+    if answer.text:
+        parts.append(f'<div class="text" dir="auto">{_link_marks(markdown_html(answer.text), titles, turn)}</div>')
+    if answer.note:
+        parts.append(f'<div class="note" role="status">{_shown_lines(answer.note)}</div>')
+    if answer.final:
+        parts.append(_foot_html(answer))
+    kind = "answer refused" if answer.refused else f"answer {answer.state}"
+    return _one_block(f'<div class="{kind}" id="answer-{turn}">{"".join(parts)}</div>')
+
+
+def _reasoning_html(answer: Answer) -> str:
+    if not answer.reasoning:
+        return ""
+    thinking = not answer.final and not answer.text
+    label = f"Thinking{_dots()}" if thinking else "How the model came to it"
+    body = _link_marks(markdown_html(answer.reasoning), {}, 0)
+    return f'<details class="reasoning"><summary>{label}</summary><div dir="auto">{body}</div></details>'
+
+
+def _dots() -> str:
+    return '<span class="dots" aria-hidden="true"><span>.</span><span>.</span><span>.</span></span>'
+
+
+def _state_html(answer: Answer) -> str:
+    if answer.final or answer.text or (answer.state == "writing" and answer.reasoning):
+        return ""
+    if answer.ahead:
+        line = f"Waiting: {answer.ahead} ahead"
+    elif not answer.passages:
+        line = "Searching"
+    else:
+        line = "Reading the passages"
+    return f'<div class="state" role="status">{line}{_dots()}</div>'
+
+
+def _foot_html(answer: Answer) -> str:
+    facts = [] if answer.seconds is None else [f"{answer.seconds:.1f} s"]
+    numbers = len({citation.number for citation in answer.citations})
+    if numbers:
+        facts.append(f"{numbers} source{'s' if numbers > 1 else ''}")
+    acts = (_button("copy", "Copy") if answer.text else "") + _button("again", "Try again")
+    return f'<div class="foot"><span>{" · ".join(facts)}</span>{acts}</div>'
+
+
+# Passages
+
+
+def sources_html(answer: Answer, turn: int) -> str:
+    """Return the cards of one answer's passages: cited ones by number, then the others, best first.
+
+    Cited cards carry the id `source-{turn}-{number}` that the marks in the answer link to.
+    """
+    cited: dict[int, list[Citation]] = {}
+    for citation in answer.citations:
+        cited.setdefault(citation.number, []).append(citation)
+    cited_chunks = {citation.chunk.id for citation in answer.citations}
+    cards = [_cited_card(turn, number, cited[number]) for number in sorted(cited)]
+    others = [_other_card(hit) for hit in answer.passages if hit.chunk.id not in cited_chunks]
+    if cards and others:
+        cards.append('<h3 class="divider">Also found, not cited</h3>')
+    if not cards and not others:
+        cards.append('<p class="hint">No passage was found for this question.</p>')
+    back = _button("back", "Back to the answer")
+    head = f'<div class="for"><span dir="auto">{shown(answer.question)}</span>{back}</div>'
+    return f'<section class="sources" id="sources-{turn}" data-turn="{turn}" aria-label="Sources">{head}{"".join(cards + others)}</section>'
+
+
+def panel_html(answers: Sequence[Answer]) -> str:
+    """Return the sources of all turns; `script.js` shows those of one turn at a time."""
+    if not answers:
+        hint = "The passages that an answer rests on appear here. Each number in the answer leads to the sentence it comes from."
+        return f'<div class="panel" data-turn="-1"><h2>Sources</h2><p class="hint">{hint}</p></div>'
+    newest = len(answers) - 1
+    sections = "".join(sources_html(answer, turn) for turn, answer in enumerate(answers) if answer.passages or turn == newest)
+    return f'<div class="panel" data-turn="{newest}"><h2>Sources</h2>{sections}</div>'
+
+
+def _cited_card(turn: int, number: int, citations: Sequence[Citation]) -> str:
+    chunk = citations[0].chunk
+    spans = [(citation.start, citation.end) for citation in citations if citation.chunk.id == chunk.id]
+    badge = f'<span class="badge" aria-hidden="true">{number}</span>'
+    body = _passage_html(chunk, spans, _AROUND_CITED)
+    return (
+        f'<article class="source cited" id="source-{turn}-{number}" tabindex="-1" aria-label="Source {number}">'
+        f"{_card_head(chunk, badge)}{body}</article>"
+    )
+
+
+def _other_card(hit: Hit) -> str:
+    body = _passage_html(hit.chunk, [hit.best_sentence], _AROUND_OTHER)
+    return f'<article class="source">{_card_head(hit.chunk, "")}{body}</article>'
+
+
+def _card_head(chunk: Chunk, badge: str) -> str:
+    where = [shown(chunk.heading)] if chunk.heading else []
+    if chunk.page is not None:
+        where.append(f"p. {chunk.page}")
+    where.append(shown(chunk.document_id))
+    title = shown(chunk.title) or shown(chunk.document_id)
+    return f'<header>{badge}<div><h4 dir="auto">{title}</h4><p class="where" dir="auto">{" · ".join(where)}</p></div></header>'
+
+
+def _passage_html(chunk: Chunk, spans: Sequence[Span], around: int) -> str:
+    """Return a chunk's text with `spans` (characters of the document) marked, folded to what lies near them."""
+    text = chunk.text
+    marks = _merged([(max(start - chunk.start, 0), min(end - chunk.start, len(text))) for start, end in spans])
+    full = f'<div class="passage" dir="auto">{_marked(text, marks, 0, len(text))}</div>'
+    first, last = (marks[0][0], marks[-1][1]) if marks else (0, 0)
+    start, end = _word_edge(text, first - around, -1), _word_edge(text, last + around, 1)
+    if end - start > 0.8 * len(text):
+        return full
+    before, after = "…" if start else "", "…" if end < len(text) else ""
+    excerpt = f'<div class="passage excerpt" dir="auto">{before}{_marked(text, marks, start, end).strip()}{after}</div>'
+    return f'{excerpt}<details class="whole"><summary>Show all</summary>{full}</details>'
+
+
+def _merged(spans: Sequence[Span]) -> list[Span]:
+    merged: list[Span] = []
+    for start, end in sorted(spans):
+        if start >= end:
+            continue
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _word_edge(text: str, position: int, step: int) -> int:
+    """Return the nearest white space from `position` on in the direction of `step`, at most 40 characters away."""
+    for at in range(position, position + 40 * step, step):
+        if at <= 0 or at >= len(text):
+            return 0 if at <= 0 else len(text)
+        if text[at].isspace():
+            return at
+    return position
+
+
+def _marked(text: str, marks: Sequence[Span], start: int, end: int) -> str:
+    """Return `text[start:end]` escaped, with `marks` in mark elements."""
+    pieces: list[str] = []
+    at = start
+    for first, last in marks:
+        first, last = max(first, start), min(last, end)
+        if first < last:
+            pieces.append(f"{_shown_lines(text[at:first])}<mark>{_shown_lines(text[first:last])}</mark>")
+            at = last
+    return "".join(pieces) + _shown_lines(text[at:end])
+
+
+# Documents
+
+
+def document_name(info: DocumentInfo) -> str:
+    """Return the plain text that stands for a document in a list of choices."""
+    return clean_line(_UNSEEN.sub("", info.id), 120) or "(no name)"
+
+
+def _local_time(stamp: str) -> str:
+    try:
+        return f"{datetime.fromisoformat(stamp).astimezone():%Y-%m-%d %H:%M}"
+    except ValueError:
+        return shown(stamp)
+
+
+def _document_row(info: DocumentInfo) -> str:
+    title = shown(info.title) or shown(info.id)
+    name = f'<td class="name" dir="auto"><strong>{title}</strong><span>{shown(info.id)}</span></td>'
+    if info.reason:
+        return f'<tr class="failed">{name}<td colspan="3"></td><td class="status bad">Not indexed: {shown(info.reason)}</td></tr>'
+    pages = str(info.pages) if info.pages else "–"
+    numbers = f'<td class="number">{pages}</td><td class="number">{info.chunks:,}</td><td class="when">{_local_time(info.indexed_at)}</td>'
+    return f'<tr>{name}{numbers}<td class="status">Ready</td></tr>'
+
+
+def documents_html(documents: Sequence[DocumentInfo], wanted: str = "") -> str:
+    """Return the table of the documents whose name or title contains `wanted`, failed ones first."""
+    needle = wanted.strip().casefold()
+    found = [info for info in documents if needle in f"{info.title} {info.id}".casefold()]
+    found.sort(key=lambda info: not info.reason)
+    if not documents:
+        return '<p class="hint">There are no documents yet: add some above.</p>'
+    failed = sum(bool(info.reason) for info in documents)
+    count = f"{len(documents):,} document{'s' if len(documents) > 1 else ''}"
+    line = f"{count}, {failed} not indexed" if failed else count
+    if needle:
+        line += f", {len(found):,} shown for “{shown(wanted)}”"
+    if len(found) > _ROWS:
+        line += f"; the first {_ROWS} are listed, filter by name to see others"
+    head = "<tr><th>Document</th><th>Pages</th><th>Chunks</th><th>Indexed</th><th>State</th></tr>"
+    rows = "".join(_document_row(info) for info in found[:_ROWS])
+    return f'<p class="count">{line}</p><table class="documents"><thead>{head}</thead><tbody>{rows}</tbody></table>'
+
+
+def results_html(results: Sequence[FileResult], total: int, running: bool = False) -> str:
+    """Return what became of each file so far; `total` is how many there are, 0 when that isn't known."""
+    rows = [
+        f'<li class="{"good" if result.ok else "bad"}"><span class="tick" aria-hidden="true">{"✓" if result.ok else "✗"}</span>'
+        f"<div><strong>{shown(result.id)}</strong><span>{'' if result.ok else 'Not added: '}{shown(result.message)}</span></div></li>"
+        for result in results
+    ]
+    state = ""
+    if running:
+        state = f'<p class="state" role="status">{len(results)} of {total} done{_dots()}</p>'
+    return f'{state}<ul class="results">{"".join(rows)}</ul>' if rows or state else ""
+
+
+def line_html(text: str, kind: str = "note") -> str:
+    """Return one line for the reader; `kind` is the CSS class: note, problem or hint."""
+    return f'<p class="{kind}" role="{"alert" if kind == "problem" else "status"}">{shown(text)}</p>' if text else ""
+
+
+def editing_html(last: bool) -> str:
+    """Return the line shown while an earlier question is being changed; `last` says that no other follows it."""
+    rest = "Its answer is" if last else "Its answer and all that follows are"
+    return f'<p class="hint" role="status">You are changing a question. {rest} written anew. {_button("leave", "Cancel")}</p>'
+
+
+def status_html(name: str, status: str, documents: int) -> str:
+    """Return the line that tells how many documents there are and whether the language model is ready."""
+    state, _, reason = status.partition(":")
+    words = {"ready": "ready", "loading": "loading", "not loaded": "not loaded yet", "failed": "can't be used"}
+    kind = {"ready": "good", "failed": "bad"}.get(state, "busy")
+    count = f"{documents:,} document{'' if documents == 1 else 's'}"
+    line = f'<span class="light {kind}" aria-hidden="true"></span>{count} · {shown(name)}: {words.get(state, shown(state))}'
+    return f'<p class="status">{line}</p>' + (line_html(reason.strip(), "problem") if state == "failed" else "")
+
+
+def welcome_html(title: str, model_place: str) -> str:
+    """Return what an empty conversation shows; `model_place` names where questions are sent, empty for this computer."""
+    where = (
+        f"Questions and the passages found for them are sent to {shown(model_place)}."
+        if model_place
+        else "Nothing leaves this computer."
+    )
+    line = f"A number after a statement leads to the sentence it rests on. A statement without a number has no source. {where}"
+    return _one_block(f'<div class="welcome"><h2>{shown(title)}</h2><p>{line}</p></div>')

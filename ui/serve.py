@@ -1,0 +1,141 @@
+"""The server: this page, on this machine, and nothing else."""
+
+import ipaddress
+import os
+import shutil
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from assistant.answer import Assistant
+from assistant.errors import UserError
+
+_HERE = Path(__file__).parent
+_SESSIONS = 200  # conversations kept in memory
+
+
+def serve(assistant: Assistant, host: str, port: int, on_ready: Callable[[str], None] | None = None) -> None:
+    """Serve the page until SIGINT or SIGTERM; `on_ready` is called with its address when it answers.
+
+    Loads the language model meanwhile. Port 0 takes any free one. Raises `UserError` for a host that
+    isn't loopback (there is no login) and for a port that is taken.
+    """
+    settings = assistant.settings
+    host, port = check_address(host, port)
+    uploads = settings.data / "uploads"
+    shutil.rmtree(uploads, ignore_errors=True)  # what an earlier run left
+    uploads.mkdir(parents=True, exist_ok=True)
+    # Gradio and the libraries under it read these when they are imported.
+    os.environ.update(
+        GRADIO_ANALYTICS_ENABLED="False",
+        GRADIO_TEMP_DIR=str(uploads),
+        HF_HUB_DISABLE_TELEMETRY="1",
+        DO_NOT_TRACK="1",
+        ANONYMIZED_TELEMETRY="False",
+    )
+    # Starting, Gradio asks its own address over HTTP: a proxy of the environment must not see that.
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(
+        filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1,localhost,::1"])
+    )
+
+    from starlette.middleware import Middleware
+
+    from ui.app import ASKING, build
+    from ui.guard import Guard
+    from ui.look import theme
+    from ui.relay import stop_all
+
+    shown_host = f"[{host}]" if ":" in host else host
+    app = build(assistant)
+    app.queue(max_size=4 * ASKING, default_concurrency_limit=ASKING, api_open=False)
+    app.launch(
+        server_name=shown_host,
+        server_port=port,
+        quiet=True,
+        prevent_thread_lock=True,
+        inbrowser=False,
+        share=False,
+        show_error=False,
+        allowed_paths=[],
+        # The guard serves no file at all; this holds should Gradio find another way. Uploads must stay readable.
+        blocked_paths=[str(settings.corpus), *(str(path) for path in settings.data.iterdir() if path != uploads)],
+        max_file_size=settings.upload_mb * 1_000_000,
+        strict_cors=True,
+        enable_monitoring=False,
+        run_history=False,
+        ssr_mode=False,
+        mcp_server=False,
+        pwa=False,
+        footer_links=[],
+        state_session_capacity=_SESSIONS,
+        app_kwargs={"middleware": [Middleware(Guard, port=port)], "docs_url": None, "redoc_url": None, "openapi_url": None},
+        theme=theme(),
+        css_paths=[_HERE / "style.css"],
+        head=f"<script>{(_HERE / 'script.js').read_text(encoding='utf-8')}</script>",
+    )
+    threading.Thread(target=_load_model, args=[assistant], name="load-model", daemon=True).start()
+    try:
+        with _ended_by_signal() as ended:
+            if on_ready is not None:
+                on_ready(f"http://{shown_host}:{port}")
+            ended.wait()
+    finally:
+        stop_all(seconds=2)  # or the process would wait for the model to finish
+        app.close(verbose=False)
+        shutil.rmtree(uploads, ignore_errors=True)
+
+
+def _load_model(assistant: Assistant) -> None:
+    with suppress(UserError):  # the page shows `status`, and the next question tries again
+        assistant.chat_model.start()
+
+
+@contextmanager
+def _ended_by_signal() -> Iterator[threading.Event]:
+    """Give an event that SIGINT and SIGTERM set, instead of ending the process."""
+    ended = threading.Event()
+    before = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield ended
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def check_address(host: str, port: int) -> tuple[str, int]:
+    """Return the address and port that would be listened on, before anything slow; raises as `serve` does."""
+    host = _checked_host(host)
+    return host, _free_port(host, port)
+
+
+def _checked_host(host: str) -> str:
+    name = host.strip().strip("[]")
+    try:
+        loopback = name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise UserError(
+            f"ASSISTANT_HOST is {host!r}: only this machine is served (127.0.0.1), because there is no login yet. "
+            "Put a proxy with a login in front to share it."
+        )
+    return name
+
+
+def _free_port(host: str, port: int) -> int:
+    """Return `port`, or a free one for 0; `UserError` when it can't be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        if os.name == "posix":  # on Windows this option would let two servers share a port
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise UserError(
+                f"Port {port} on {host} can't be used ({reason}): end the program that has it, or set ASSISTANT_PORT to another port."
+            ) from None
+        return int(probe.getsockname()[1])
