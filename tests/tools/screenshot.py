@@ -1,0 +1,94 @@
+"""Ask the running page a question and save pictures of it: light and dark, laptop and phone.
+
+    python tests/tools/screenshot.py http://127.0.0.1:7860 pictures ["A question"]
+
+Needs Debian's chromium. Exits with 1 when the page asked any other address for something, or logged an error.
+"""
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Page, sync_playwright
+
+_ARGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+_SIZES = {"laptop": (1280, 800), "phone": (390, 844)}
+_ANSWER_SECONDS = 240
+
+
+def _take(page: Page, url: str, question: str, save: Path, name: str) -> None:
+    def picture(what: str) -> None:
+        page.wait_for_timeout(400)
+        page.screenshot(path=str(save / f"{what}-{name}.png"))
+
+    page.goto(url)
+    page.wait_for_selector("#question textarea")
+    page.wait_for_timeout(1000)
+    picture("1-empty")
+    page.fill("#question textarea", question)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#panel .source", timeout=60_000)
+    picture("2-reading")
+    page.wait_for_selector("#chat .answer.done, #chat .answer.refused, #chat .answer.failed", timeout=_ANSWER_SECONDS * 1000)
+    picture("3-answer")
+    mark = page.locator("#chat a.cite").first
+    if mark.count():
+        mark.click()
+        page.wait_for_timeout(600)
+        picture("4-source")
+    page.get_by_role("tab", name="Documents").click()
+    page.wait_for_selector("#table table, #table .hint")
+    picture("5-documents")
+
+
+def main(url: str, folder: str, question: str = "Who founded DeepSeek, and when?") -> int:
+    """Take all pictures; returns the exit status."""
+    save = Path(folder)
+    save.mkdir(parents=True, exist_ok=True)
+    wrong: list[str] = []
+    own = urlsplit(url).netloc
+
+    def check(address: str) -> None:
+        parts = urlsplit(address)
+        if parts.scheme not in ("data", "blob") and parts.netloc != own:
+            wrong.append(f"foreign request: {address}")
+
+    with sync_playwright() as playwright:
+        for size, (width, height) in _SIZES.items():
+            for scheme in ("light", "dark"):
+                with tempfile.TemporaryDirectory() as profile:
+                    context = playwright.chromium.launch_persistent_context(
+                        profile,
+                        executable_path=shutil.which("chromium"),
+                        args=_ARGS,
+                        viewport={"width": width, "height": height},
+                        color_scheme="dark" if scheme == "dark" else "light",
+                        has_touch=size == "phone",
+                        is_mobile=size == "phone",
+                    )
+                    page = context.pages[0]
+                    page.on("request", lambda request: check(request.url))
+                    page.on("pageerror", lambda error: wrong.append(f"page error: {error}"))
+                    page.on("console", lambda line: wrong.append(f"console: {line.text}") if line.type == "error" else None)
+                    _take(page, url, question, save, f"{size}-{scheme}")
+                    context.close()
+    for line in dict.fromkeys(wrong):
+        print(line)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) not in (3, 4):
+        sys.exit(__doc__)
+    sys.exit(main(*sys.argv[1:]))
