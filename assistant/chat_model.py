@@ -1,15 +1,17 @@
 """The language model: embedded by default, any LangChain chat model otherwise, streamed and stoppable."""
 
 import asyncio
+import ipaddress
 import queue
 import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from assistant.errors import ModelError
 from assistant.settings import Settings
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 MAX_WAITING = 16  # questions in the queue of the embedded model; one more is refused
 _FIRST_SECONDS, _NEXT_SECONDS, _WHOLE_SECONDS = 90.0, 30.0, 300.0  # until the first token, between two, for all
 _TICK_SECONDS = 0.2  # how often a waiting caller gets control back, to be able to stop
+_MAX_CHARACTERS = 200_000
 _TAGS = ("<think>", "</think>")
 
 
@@ -81,14 +84,17 @@ class ChatModel:
             self.status = "loading"
             try:
                 self._model = self._load()
-            except ModelError as error:
-                self.status = f"failed: {error}"
-                raise
+            except Exception as error:  # also what LangChain and its parts raise for odd names and addresses
+                failure = error if isinstance(error, ModelError) else unusable(self._settings, error)
+                self.status = f"failed: {failure}"
+                raise failure from None
             self.status = "ready"
 
     def _load(self) -> "BaseChatModel":
         settings = self._settings
         if settings.base_url:
+            if not settings.api_key.isascii() or not settings.api_key.isprintable():
+                raise ModelError("OPENAI_API_KEY holds a line break or a letter that no key has: copy the key again.")
             self.name = settings.chat_model or _first_model(settings)
             return openai_compatible(self.name, settings.base_url, settings.api_key, settings)
         if settings.embedded:
@@ -158,26 +164,27 @@ class ChatModel:
             while ahead:
                 yield Output(ahead=ahead)
                 ahead = self._ahead(ticket)
-            starter = threading.Thread(target=self._start_quietly, daemon=True)
+            failures: list[ModelError] = []
+            starter = threading.Thread(target=self._start_into, args=[failures], daemon=True)
             starter.start()
             while starter.is_alive():
                 yield Output()
                 starter.join(_TICK_SECONDS)
-            self.start()  # at once, or raises why not
+            if failures:
+                raise failures[0]
             yield from self._stream(messages)
 
-    def _start_quietly(self) -> None:
-        with suppress(ModelError):  # the caller calls `start` again and gets the error itself
+    def _start_into(self, failures: list[ModelError]) -> None:
+        try:
             self.start()
+        except ModelError as error:
+            failures.append(error)
 
     def _stream(self, messages: Sequence["BaseMessage"]) -> Iterator[Output]:
         arrived: queue.Queue[object] = queue.Queue()
         pumping = self._pump(messages, arrived)
-        begun = time.monotonic()
-        heard = begun
-        content = reasoning = ""
-        cut = False
-        output = Output()
+        begun = heard = shown = time.monotonic()
+        content = reasoning = finish = ""
         try:
             while True:
                 try:
@@ -188,25 +195,34 @@ class ChatModel:
                 if item is None:
                     limit = _NEXT_SECONDS if content or reasoning else _FIRST_SECONDS
                     if now - heard > limit:
-                        raise ModelError(f"The model said nothing for {limit:.0f} seconds.")
+                        raise ModelError(f"The model said nothing for {limit:.0f} seconds: try again.")
                 elif isinstance(item, Exception):
-                    raise explain(item, self._settings) from None
+                    tagged, text = split_thinking(content, final=True)
+                    yield Output(text, reasoning or tagged)
+                    raise explain(item, self._settings, bool(content or reasoning)) from None
                 elif item is _END:
                     break
                 else:
                     heard = now
                     thought, written, ended = _read_chunk(item)
-                    reasoning, content, cut = reasoning + thought, content + written, cut or ended
+                    reasoning, content, finish = reasoning + thought, content + written, finish or ended
+                if arrived.empty() or now - shown > _TICK_SECONDS:
+                    tagged, text = split_thinking(content, final=False)
+                    yield Output(text, reasoning or tagged)
+                    shown = time.monotonic()
                 if now - begun > _WHOLE_SECONDS:
-                    raise ModelError(f"The model took over {_WHOLE_SECONDS:.0f} seconds.")
-                tagged, text = split_thinking(content, final=False)
-                output = Output(text, reasoning or tagged, 0, cut)
-                if arrived.empty():
-                    yield output
+                    raise ModelError(f"The model took over {_WHOLE_SECONDS:.0f} seconds: try again, or choose a faster one.")
+                if len(content) + len(reasoning) > _MAX_CHARACTERS:
+                    raise ModelError(f"The model wrote over {_MAX_CHARACTERS:,} characters without an end: try again.")
+            if not finish and not isinstance(self._model, _own_providers()):
+                finish = "stop"  # other providers tell the end in their own ways
             tagged, text = split_thinking(content, final=True)
+            if not finish and (content or reasoning):
+                yield Output(text, reasoning or tagged)
+                raise ModelError("The connection to the model broke off: ask again.")
             if not text.strip():
                 raise ModelError("The model's answer was empty: ask again, or choose another model.")
-            yield Output(text, reasoning or tagged, 0, cut)
+            yield Output(text, reasoning or tagged, cut=finish == "length")
         finally:
             pumping.cancel()
 
@@ -245,8 +261,15 @@ async def _hang_up(client: "httpx.AsyncClient | None") -> None:
 _END = object()
 
 
-def _read_chunk(chunk: Any) -> tuple[str, str, bool]:
-    """Return (reasoning, text, whether the length limit ended it) of one LangChain message chunk."""
+def _own_providers() -> type:
+    """Return the LangChain class that `openai_compatible` makes, whose servers always name the reason of the end."""
+    from langchain_deepseek import ChatDeepSeek
+
+    return ChatDeepSeek
+
+
+def _read_chunk(chunk: Any) -> tuple[str, str, str]:
+    """Return (reasoning, text, reason of the end or nothing) of one LangChain message chunk."""
     reasoning = chunk.additional_kwargs.get("reasoning_content") or ""
     text = ""
     for block in [chunk.content] if isinstance(chunk.content, str) else chunk.content:
@@ -256,8 +279,7 @@ def _read_chunk(chunk: Any) -> tuple[str, str, bool]:
             reasoning += block.get("thinking") or block.get("reasoning") or ""
         else:
             text += block.get("text") or ""
-    ended = (chunk.response_metadata or {}).get("finish_reason") == "length"
-    return reasoning, text, ended
+    return reasoning, text, str((chunk.response_metadata or {}).get("finish_reason") or "")
 
 
 def openai_compatible(name: str, base_url: str, api_key: str, settings: Settings) -> "BaseChatModel":
@@ -269,7 +291,8 @@ def openai_compatible(name: str, base_url: str, api_key: str, settings: Settings
     import httpx
     from langchain.chat_models import init_chat_model
 
-    local = base_url.startswith(("http://127.0.0.1", "http://localhost", "http://[::1]"))
+    # A proxy of the environment must not see what goes to this machine.
+    trust = not _is_local(base_url)
     model: BaseChatModel = init_chat_model(
         name,
         model_provider="deepseek",
@@ -278,12 +301,20 @@ def openai_compatible(name: str, base_url: str, api_key: str, settings: Settings
         temperature=0,
         max_tokens=settings.answer_tokens,
         max_retries=0,
+        stream_chunk_timeout=None,  # with its own wait around each chunk, a cancelled stream reads on to its end
         timeout=_FIRST_SECONDS,
-        # A proxy of the environment must not see what goes to this machine.
-        http_async_client=httpx.AsyncClient(trust_env=not local, timeout=_FIRST_SECONDS),
-        http_client=httpx.Client(trust_env=not local, timeout=_FIRST_SECONDS),
+        http_async_client=httpx.AsyncClient(trust_env=trust, timeout=_FIRST_SECONDS),
+        http_client=httpx.Client(trust_env=trust, timeout=_FIRST_SECONDS),
     )
     return model
+
+
+def _is_local(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _first_model(settings: Settings) -> str:
@@ -293,7 +324,8 @@ def _first_model(settings: Settings) -> str:
     hint = "set ASSISTANT_CHAT_MODEL to the model's name"
     try:
         headers = {"Authorization": f"Bearer {settings.api_key}"} if settings.api_key else {}
-        reply = httpx.get(f"{settings.base_url.rstrip('/')}/models", headers=headers, timeout=10)
+        url = f"{settings.base_url.rstrip('/')}/models"
+        reply = httpx.get(url, headers=headers, timeout=10, trust_env=not _is_local(url))
         reply.raise_for_status()
         return str(reply.json()["data"][0]["id"])
     except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -308,19 +340,29 @@ def first_line(error: BaseException) -> str:
     return lines[0][:200] if lines else type(error).__name__
 
 
-def explain(error: Exception, settings: Settings) -> ModelError:
-    """Turn what the client library raised into one line for the reader."""
+def unusable(settings: Settings, error: Exception) -> ModelError:
+    """Tell that the model can't even be set up, and which setting to look at."""
+    if settings.base_url:
+        return ModelError(
+            f"OPENAI_BASE_URL {settings.base_url!r} can't be used ({type(error).__name__}): write it as http://HOST:PORT/v1."
+        )
+    return ModelError(f"ASSISTANT_CHAT_MODEL {settings.chat_model!r} can't be used: {first_line(error)}")
+
+
+def explain(error: Exception, settings: Settings, begun: bool) -> ModelError:
+    """Turn what the client library raised into one line for the reader; `begun` says that something was written."""
     import httpx
     import openai
 
     where = settings.base_url or ("the embedded model" if settings.embedded else settings.chat_model)
     text = first_line(error)
-    if "exceed_context_size" in str(error) or "context_length_exceeded" in str(error):
+    described = f"{error} {getattr(error, 'body', '')} {error.__cause__} {getattr(error.__cause__, 'body', '')}"
+    if "exceed_context_size" in described or "context_length_exceeded" in described:
         return ModelError(
             "The question with its passages is longer than the model's window: raise ASSISTANT_CONTEXT_TOKENS, or ask less."
         )
     if isinstance(error, openai.APITimeoutError | httpx.TimeoutException):
-        return ModelError(f"The model at {where} did not answer in time.")
+        return ModelError(f"The model at {where} did not answer in time: try again.")
     if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
         return ModelError(f"The model at {where} refused the key: check OPENAI_API_KEY.")
     if isinstance(error, openai.RateLimitError):
@@ -329,8 +371,10 @@ def explain(error: Exception, settings: Settings) -> ModelError:
         return ModelError(f"{where} does not know the model or the address: check OPENAI_BASE_URL and ASSISTANT_CHAT_MODEL.")
     if isinstance(error, openai.APIStatusError):
         return ModelError(f"The model at {where} answered with an error ({error.status_code}): try again.")
-    if isinstance(error, openai.APIConnectionError | httpx.ConnectError):
+    if isinstance(error, openai.APIConnectionError | httpx.TransportError):
+        if begun:
+            return ModelError("The connection to the model broke off: ask again.")
         return ModelError(f"The model at {where} can't be reached: is it running?")
-    if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
-        return ModelError("The connection to the model broke off.")
+    if isinstance(error, ValueError):  # no JSON, or no part of an answer in it
+        return ModelError(f"{where} sent something that is no answer: try again, or check OPENAI_BASE_URL.")
     return ModelError(f"The model failed ({type(error).__name__}: {text}).")
