@@ -58,7 +58,8 @@ class Answer:
 
 def check_question(question: str) -> str:
     """Return `question` without white space around it; `UserError` when it is empty or too long."""
-    question = question.strip()
+    # Lone halves of UTF-16 pairs can be neither stored nor sent.
+    question = question.encode("utf-8", errors="replace").decode().strip()
     if not question:
         raise UserError("The question is empty: type what you want to know.")
     if len(question) > MAX_QUESTION:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from assistant.chunking import Chunk
 from assistant.embedding import Embedder, SentenceVectors
@@ -16,9 +17,13 @@ from assistant.lexical import terms
 from assistant.retrieval import Hit
 from assistant.sentences import Span, split_sentences
 
-# [1], [1, 2], [1-3], 【1】, [^1], [1†source]: whatever models write for a citation.
-_MARK = re.compile(r"[ \t]*(?:\[\^?\s*(\d+(?:\s*[,;–-]\s*\d+)*)\s*(?:†[^\]\n]*)?\]|【\s*(\d+(?:\s*[,;]\s*\d+)*)[^】\n]*】)")
-_OPEN_MARK = re.compile(r"[ \t]*[\[【][^\]】\n]{0,12}$")
+# [1], [1, 2], [1-3], [[1]], [1, p. 2], [passage 1], 【1】, [^1], 【1†source】: whatever models write for a citation.
+_MARK = re.compile(
+    r"[ \t]*(?:\[{1,2}\s*\^?\s*(?:(?:passages?|sources?|refs?|documents?)\s*)?#?"
+    r"(\d+(?:\s*(?:[,;:&–-]|and|to)\s*(?:pp?\.\s*)?\d+)*)\s*(?:†[^\]\n]{0,40})?\]{1,2}|【\s*(\d+)[^】\n]{0,60}】)",
+    re.IGNORECASE,
+)
+_OPEN_MARK = re.compile(r"[ \t]*(?:\[{1,2}[^\[\]\n]{0,60}\]?|【[^】\n]{0,60})$")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _MARKDOWN = re.compile(r"^\s*(?:[-*+•]|\d{1,2}[.)]|#{1,6}|>)\s+|[*_`|]+")
 _SUPPORT = 0.55  # least score of a citation, found on answers about the starter corpus
@@ -73,8 +78,11 @@ class Grounding:
         """`vectors` holds the sentence vectors of each of the `shown` hits."""
         self._embedder = embedder
         self._sources: list[_Source] = []
-        for number, hit in enumerate(shown, start=1):
+        rows: list[NDArray[np.float32]] = []
+        for number, (hit, matrix) in enumerate(zip(shown, vectors, strict=True), start=1):
             chunk = hit.chunk
+            if len(matrix) != len(chunk.sentences):
+                continue  # its document was removed or changed meanwhile
             titles = frozenset(terms(chunk.prefix))
             whole = titles | frozenset(terms(chunk.text))
             for start, end in chunk.sentences:
@@ -82,7 +90,7 @@ class Grounding:
                 # A sentence under a title says "the company": the title's words count as said.
                 words = frozenset(terms(text)) | titles
                 self._sources.append(_Source(number, chunk, (start, end), words, _numbers(text), whole))
-        rows = [matrix.astype(np.float32) / 127 for matrix in vectors if len(matrix)]
+            rows.append(matrix.astype(np.float32) / np.float32(127))
         self._vectors = np.concatenate(rows) if rows else np.empty((0, 0), np.float32)
         self._known: dict[tuple[str, frozenset[int]], _Source | None] = {}
 
@@ -118,12 +126,9 @@ class Grounding:
 
 
 def _hints(text: str) -> frozenset[int]:
-    found: set[int] = set()
-    for match in _MARK.finditer(text):
-        for part in re.split(r"[,;]", match.group(1) or match.group(2)):
-            first, _, last = re.sub(r"[–-]", "-", part.replace(" ", "")).partition("-")
-            found.update(range(int(first[:4]), min(int((last or first)[:4]), int(first[:4]) + 20) + 1))
-    return frozenset(found)
+    """Return the passages that the model's marks in `text` name; a range counts with its two ends."""
+    marks = (match.group(1) or match.group(2) for match in _MARK.finditer(text))
+    return frozenset(int(number[:4]) for mark in marks for number in re.findall(r"\d+", mark))
 
 
 def ground(text: str, grounding: Grounding, final: bool) -> tuple[str, tuple[Citation, ...]]:

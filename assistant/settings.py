@@ -36,7 +36,7 @@ SETTINGS = (
     Setting("ASSISTANT_ANSWER_TOKENS", "400", "longest answer, in tokens"),
     Setting("ASSISTANT_PASSAGES", "8", "passages shown beside an answer"),
     Setting(
-        "ASSISTANT_PROMPT_TOKENS", "360", "tokens of passage text the embedded model reads; other endpoints read ten times as many"
+        "ASSISTANT_PROMPT_TOKENS", "200", "tokens of passage text the embedded model reads; other endpoints read ten times as many"
     ),
     Setting("ASSISTANT_THREADS", "0", "threads for the models; 0 means one for each core"),
     Setting("ASSISTANT_UPLOAD_MB", "50", "largest file accepted, in megabytes"),

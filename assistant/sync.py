@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from filelock import FileLock, Timeout
 
 from assistant import chunking, lexical
@@ -119,9 +120,10 @@ class Corpus:
         return search(query, limit, self.catalog, self.index, self.embedder)
 
     def passage_vectors(self, hits: Sequence[Hit]) -> list[SentenceVectors]:
-        """Return the sentence vectors of each hit's chunk."""
+        """Return the sentence vectors of each hit's chunk; none for a chunk that was removed since."""
         stored = self.catalog.vectors([hit.chunk.id for hit in hits])
-        return [stored[hit.chunk.id].sentences for hit in hits]
+        gone = np.empty((0, self.embedder.dim), np.int8)
+        return [stored[hit.chunk.id].sentences if hit.chunk.id in stored else gone for hit in hits]
 
     def chunk_count(self) -> int:
         """Return how many chunks can be found."""
