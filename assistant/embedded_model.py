@@ -1,6 +1,7 @@
 """The embedded language model: llama.cpp in this process, spoken to over HTTP on loopback."""
 
 import os
+import re
 import secrets
 import threading
 from pathlib import Path
@@ -60,14 +61,12 @@ def start_server(path: Path, settings: Settings) -> tuple[str, str]:
 
 
 def _try_out(url: str, key: str, path: Path) -> None:
-    """Ask for one word; damaged weights load without an error and then repeat a single sign."""
+    """Ask a question whose answer stands beside it; damaged weights load without an error and then write nonsense."""
     import httpx
 
-    messages = [
-        {"role": "system", "content": SYSTEM},
-        {"role": "user", "content": "Question: Which colour is a clear sky at noon?"},
-    ]
-    body = {"messages": messages, "max_tokens": 12, "temperature": 0}
+    asked = "Passages:\n\n[1] Harbour: The harbour opens at seven.\n\nQuestion: When does the harbour open?"
+    messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": asked}]
+    body = {"messages": messages, "max_tokens": 16, "temperature": 0}
     try:
         with httpx.Client(trust_env=False, timeout=300) as client:
             reply = client.post(f"{url}/chat/completions", json=body, headers={"Authorization": f"Bearer {key}"})
@@ -76,8 +75,7 @@ def _try_out(url: str, key: str, path: Path) -> None:
         written = (message.get("content") or "") + (message.get("reasoning_content") or "")
     except (httpx.HTTPError, KeyError, IndexError, ValueError) as error:
         raise ModelError(f"The model file {path} was loaded but does not answer ({type(error).__name__}).") from None
-    letters = [sign for sign in written if sign.isalpha()]
-    if len(set(letters)) < 2:
+    if not re.search(r"harbou?r|seven|7", written, re.IGNORECASE):
         raise ModelError(f"The model file {path} writes nonsense ({written[:20]!r}): it is damaged, download it again.")
 
 
