@@ -182,7 +182,8 @@ class ChatModel:
 
     def _stream(self, messages: Sequence["BaseMessage"]) -> Iterator[Output]:
         arrived: queue.Queue[object] = queue.Queue()
-        pumping = self._pump(messages, arrived)
+        stopped = threading.Event()
+        pumping = self._pump(messages, arrived, stopped)
         begun = heard = shown = time.monotonic()
         content = reasoning = finish = ""
         try:
@@ -224,9 +225,10 @@ class ChatModel:
                 raise ModelError("The model's answer was empty: ask again, or choose another model.")
             yield Output(text, reasoning or tagged, cut=finish == "length")
         finally:
+            stopped.set()  # some libraries swallow a cancellation and would read on
             pumping.cancel()
 
-    def _pump(self, messages: Sequence["BaseMessage"], arrived: "queue.Queue[object]") -> "Future[None]":
+    def _pump(self, messages: Sequence["BaseMessage"], arrived: "queue.Queue[object]", stopped: threading.Event) -> "Future[None]":
         """Read the stream on the event loop; cancelling the future closes the connection at once."""
         with self._loading:
             if self._loop is None:
@@ -240,6 +242,8 @@ class ChatModel:
             try:
                 chunks: AsyncIterator[Any] = model.astream(list(messages))
                 async for chunk in chunks:
+                    if stopped.is_set():
+                        return
                     arrived.put(chunk)
                 arrived.put(_END)
             except Exception as error:  # handed to the thread that reads the queue

@@ -1,8 +1,10 @@
 """Cut a `Document` into `Chunk` spans, at headings, paragraphs and sentences."""
 
 import hashlib
+import re
 from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from assistant.documents import Document, clean_line
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 MAX_TOKENS = 256  # all-MiniLM-L6-v2 reads no more; title, heading and its two special tokens included
 _TITLE_LENGTH, _HEADING_LENGTH = 60, 80  # characters of them put before a chunk's text
 _SMALL = 64  # a section shorter than this many tokens is joined with the next
+_LONG_SPAN = 20_000  # characters
+_WORD_LIMIT = 100  # characters; WordPiece gives up on longer words
+_LONG_WORD = re.compile(rf"[!-~]{{{_WORD_LIMIT + 1},}}")
 VERSION = 1  # raise when the same document would be cut differently: everything is then indexed again
 
 
@@ -79,7 +84,7 @@ def chunk_document(document: Document, tokenizer: "Tokenizer", max_tokens: int =
     """
     text = document.text
     title = document.title
-    spans = [piece for span in split_sentences(text) for piece in _cut_if_long(span)]
+    spans = [piece for span in split_sentences(text) for piece in _cut_if_long(text, span)]
     counts = _count(tokenizer, [text[start:end] for start, end in spans])
     headings = _heading_spans(document, spans)
     chunks: list[Chunk] = []
@@ -127,10 +132,13 @@ def _heading_spans(document: Document, spans: list[Span]) -> set[Span]:
     return found
 
 
-def _cut_if_long(span: Span, limit: int = 20_000) -> list[Span]:
-    """Cut a span of over `limit` characters, so that the tokenizer never sees a line of megabytes."""
+def _cut_if_long(text: str, span: Span) -> list[Span]:
+    """Cut a span of megabytes, and every word that the tokenizer would take for a single unknown token."""
     start, end = span
-    return [(cut, min(cut + limit, end)) for cut in range(start, end, limit)]
+    cuts = {start, end, *range(start, end, _LONG_SPAN)}
+    for word in _LONG_WORD.finditer(text, start, end):
+        cuts.update(range(word.start(), word.end(), _WORD_LIMIT))
+    return list(pairwise(sorted(cuts)))
 
 
 def _chunk(document: Document, group: list[Span], headings: set[Span], ordinal: int) -> Chunk:

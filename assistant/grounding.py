@@ -137,7 +137,7 @@ def ground(text: str, grounding: Grounding, final: bool) -> tuple[str, tuple[Cit
     Marks are numbered by first use. While the answer is still being written (`final` is False) its
     last, unfinished sentence has no mark yet.
     """
-    if not final:
+    if not final or not text.rstrip().endswith("]"):  # the length limit may also cut a mark in two
         text = _OPEN_MARK.sub("", text)
     # A mark after the full stop belongs to the sentence before it.
     text = re.sub(rf"([.!?。！？])((?:{_MARK.pattern})+)", r"\2\1", text)

@@ -1,12 +1,15 @@
 """Fixtures that several test files share: settings in a fresh folder, a small corpus, a model server that fails on command."""
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from assistant.settings import Settings, load_settings, stay_offline
@@ -126,3 +129,59 @@ def run_python(*arguments: str, env: Mapping[str, str] | None = None, timeout: f
 def as_environment(settings: Settings, **more: str) -> dict[str, str]:
     """Return the environment variables that give a sub-process the folders of `settings`."""
     return {"ASSISTANT_CORPUS": str(settings.corpus), "ASSISTANT_DATA": str(settings.data), **more}
+
+
+@dataclass(frozen=True)
+class EmbeddedServer:
+    """The real embedded model, served by another process: its server can't be stopped within this one."""
+
+    url: str
+    key: str
+    pid: int
+
+    def ask(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
+        """Post `body` to the server's own `path`, such as `/tokenize`."""
+        with httpx.Client(trust_env=False, timeout=120) as client:
+            reply = client.post(self.url.removesuffix("/v1") + path, json=body, headers={"Authorization": f"Bearer {self.key}"})
+        assert reply.status_code == 200, reply.text
+        return dict(reply.json())
+
+    def prompt(self, messages: Sequence[Mapping[str, str]]) -> str:
+        """Return the text that the model reads for `messages`, in its own chat template."""
+        return str(self.ask("/apply-template", {"messages": list(messages)})["prompt"])
+
+    def count(self, messages: Sequence[Mapping[str, str]]) -> int:
+        """Return how many tokens the model reads for `messages`."""
+        return len(self.ask("/tokenize", {"content": self.prompt(messages), "parse_special": True})["tokens"])
+
+
+EMBEDDED_CONTEXT = 1024  # tokens: the smallest window that can be set
+
+_SERVE = """
+import json, sys
+from assistant.embedded_model import start_server
+from assistant.model_files import model_file
+from assistant.settings import load_settings
+settings = load_settings()
+print(json.dumps(start_server(model_file(settings), settings)), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(scope="session")
+def embedded(models: Path) -> Iterator[EmbeddedServer]:
+    """The real embedded model with a window of 1024 tokens, loaded once for all tests."""
+    env = clean_environment({"ASSISTANT_DATA": str(models.parent), "ASSISTANT_CONTEXT_TOKENS": str(EMBEDDED_CONTEXT)})
+    with subprocess.Popen(
+        [sys.executable, "-c", _SERVE], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            url, key = json.loads(process.stdout.readline())
+            yield EmbeddedServer(url, key, process.pid)
+        finally:
+            process.stdin.close()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()

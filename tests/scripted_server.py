@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -182,8 +183,13 @@ def _handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
         def log_message(self, format: str, *args: object) -> None:
             """Keep quiet."""
 
+        def do_HEAD(self) -> None:
+            self.send_response(404)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
         def do_GET(self) -> None:
-            request = Request(self.path, dict(self.headers), {}, time.monotonic())
+            request = Request(self.path, _lower(self.headers), {}, time.monotonic())
             server.model_requests.append(request)
             if server.models_reply is not None:
                 self.play(server.models_reply, request)
@@ -192,7 +198,7 @@ def _handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            request = Request(self.path, dict(self.headers), body, time.monotonic())
+            request = Request(self.path, _lower(self.headers), body, time.monotonic())
             self.play(server.take(request), request)
 
         def page(self, status: int, body: str) -> None:
@@ -285,6 +291,10 @@ def _handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
                     return
 
     return Handler
+
+
+def _lower(headers: Message) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def _delta(delta: dict[str, str], finish: str | None = None) -> bytes:

@@ -57,6 +57,7 @@ def test_a_word_of_megabytes_is_cut_and_does_not_hang(tokenizer: Tokenizer) -> N
     text = "a" * 300_000
     chunks = chunk_document(document(text), tokenizer)
     assert "".join(chunk.text for chunk in chunks) == text
+    assert max(len(chunk.text) for chunk in chunks) < 25_000
 
 
 def test_sections_start_chunks_and_headings_are_not_sentences(tokenizer: Tokenizer) -> None:
