@@ -36,8 +36,12 @@ browser:
 	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || \
 	  echo "chromium is not installed and can't be installed here: the browser tests will be skipped."
 
+# Takes pictures of the app that `make serve` runs at the same time.
 screenshots: .venv/installed-dev browser
-	@$(BIN)/python tests/tools/screenshot.py
+	@mkdir -p docs artifacts
+	@$(BIN)/python tests/tools/screenshot.py http://127.0.0.1:7860 artifacts
+	@for name in 3-answer-laptop-light 3-answer-laptop-dark 4-source-phone-light 5-documents-laptop-light; do \
+	  cp artifacts/$$name.png docs/$${name#*-}.png; done
 
 bench: install
 	@$(BIN)/python -m eval.bench

@@ -1,6 +1,6 @@
 """Measure speed and memory on this machine: `python -m eval.bench` (or `make bench`).
 
-Prints the table of the README and keeps the figures in `eval/results/bench.json`. Every figure is a
+Keeps the figures in `eval/results/bench.json` and writes the README's table from them. Every figure is a
 ratio against a named alternative in the same run, or a time on the machine that the result names.
 """
 
@@ -24,6 +24,7 @@ from assistant.settings import Settings, load_settings, stay_offline
 
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "eval" / "results" / "bench.json"
+MARKS = ("<!-- bench -->", "<!-- /bench -->")
 QUESTIONS = (
     "Who founded DeepSeek, and when?",
     "How much market value did Nvidia lose?",
@@ -160,6 +161,30 @@ def machine() -> str:
     return f"{name}, {os.cpu_count()} cores, {psutil.virtual_memory().total / 1e9:.0f} GB"
 
 
+def table(result: dict[str, Any]) -> str:
+    """Return the README's table of a stored result."""
+    ratio = f"{result['ratio']:.1f} times ({result['texts_per_second']:.0f} against {result['fp32_texts_per_second']:.0f} texts/s)"
+    rows = [
+        ("warm start of `assistant serve` to the page", f"{result['warm_start_seconds']:.1f} s", "12 s"),
+        ("loading the language model, in the background", f"{result['model_start_seconds']:.1f} s", ""),
+        ("passages shown after asking, slowest of ten", f"{result['passages_seconds_max']:.2f} s", "0.5 s"),
+        ("first token, median of ten questions", f"{result['first_token_seconds_median']:.1f} s", "5 s"),
+        ("whole answer, median of ten questions", f"{result['answer_seconds_median']:.1f} s", "15 s"),
+        ("embedding, against sentence-transformers in fp32", ratio, "1.8 times"),
+        ("mean cosine to the fp32 vectors", f"{result['mean_cosine']:.3f}", ""),
+        ("memory of the server with the model loaded", f"{result['server_memory_mb'] / 1000:.1f} GB", "3 GB"),
+    ]
+    lines = ["| what | measured | goal |", "| --- | --- | --- |", *(f"| {' | '.join(row)} |" for row in rows)]
+    return "\n".join([*lines, "", f"Measured by `make bench` on {result['date']}: {result['machine']}. Others were using the machine; see `eval/results/`."])
+
+
+def write_readme(result: dict[str, Any], readme: Path = ROOT / "README.md") -> None:
+    """Put the table of `result` between its two marks in the README."""
+    text = readme.read_text(encoding="utf-8")
+    before, after = text.split(MARKS[0])[0], text.split(MARKS[1])[1]
+    readme.write_text(f"{before}{MARKS[0]}\n{table(result)}\n{MARKS[1]}{after}", encoding="utf-8")
+
+
 def main() -> None:
     """Run all measurements, store and print them."""
     settings = load_settings({"ASSISTANT_CORPUS": str(ROOT / "corpus"), "ASSISTANT_DATA": str(ROOT / "data")})
@@ -179,7 +204,8 @@ def main() -> None:
     }
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(result, indent=2))
+    write_readme(result)
+    print(table(result))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
+import json
 import re
 
 import pytest
 
 from assistant.errors import UserError
 from assistant.settings import SETTINGS, load_settings
+from eval.bench import RESULT, table
 from tests.conftest import ROOT
 
 
@@ -18,6 +20,10 @@ def test_the_readme_names_every_file_of_the_tree() -> None:
         for path in sorted((ROOT / folder).glob("*.py")):
             if path.name != "__init__.py":
                 assert re.search(rf"\b{re.escape(path.name)}\b", readme), f"{path.name} is not in the README's file tree"
+
+
+def test_the_readme_shows_the_stored_figures() -> None:
+    assert table(json.loads(RESULT.read_text(encoding="utf-8"))) in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
