@@ -44,4 +44,4 @@ screenshots: .venv/installed-dev browser
 	  cp artifacts/$$name.png docs/$${name#*-}.png; done
 
 bench: install
-	@$(BIN)/python -m eval.bench
+	@$(BIN)/python -m eval bench

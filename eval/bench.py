@@ -1,4 +1,4 @@
-"""Measure speed and memory on this machine: `python -m eval.bench` (or `make bench`).
+"""Measure speed and memory on this machine: `python -m eval bench` (or `make bench`).
 
 Keeps the figures in `eval/results/bench.json` and writes the README's table from them. Every figure is a
 ratio against a named alternative in the same run, or a time on the machine that the result names.
@@ -175,7 +175,13 @@ def table(result: dict[str, Any]) -> str:
         ("memory of the server with the model loaded", f"{result['server_memory_mb'] / 1000:.1f} GB", "3 GB"),
     ]
     lines = ["| what | measured | goal |", "| --- | --- | --- |", *(f"| {' | '.join(row)} |" for row in rows)]
-    return "\n".join([*lines, "", f"Measured by `make bench` on {result['date']}: {result['machine']}. Others were using the machine; see `eval/results/`."])
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Measured by `make bench` on {result['date']}: {result['machine']}. Others were using the machine; see `eval/results/`.",
+        ]
+    )
 
 
 def write_readme(result: dict[str, Any], readme: Path = ROOT / "README.md") -> None:
@@ -185,7 +191,7 @@ def write_readme(result: dict[str, Any], readme: Path = ROOT / "README.md") -> N
     readme.write_text(f"{before}{MARKS[0]}\n{table(result)}\n{MARKS[1]}{after}", encoding="utf-8")
 
 
-def main() -> None:
+def run() -> None:
     """Run all measurements, store and print them."""
     settings = load_settings({"ASSISTANT_CORPUS": str(ROOT / "corpus"), "ASSISTANT_DATA": str(ROOT / "data")})
     stay_offline(settings)
@@ -206,7 +212,3 @@ def main() -> None:
     RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     write_readme(result)
     print(table(result))
-
-
-if __name__ == "__main__":
-    main()
