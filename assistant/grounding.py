@@ -27,7 +27,7 @@ _OPEN_MARK = re.compile(r"[ \t]*(?:\[{1,2}[^\[\]\n]{0,60}\]?|【[^】\n]{0,60})$
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _MARKDOWN = re.compile(r"^\s*(?:[-*+•]|\d{1,2}[.)]|#{1,6}|>)\s+|[*_`|]+")
 _SUPPORT = 0.55  # least score of a citation, found on answers about the starter corpus
-_NAME = 0.1  # what a name that the passage does not know takes away
+_NAME, _NAMES_MOST = 0.1, 0.3  # what a name takes away that the passage does not know, thrice when no passage does; most for all
 _NAME_WORD = re.compile(r"(?<=\w\s)[A-Z]\w+")
 _HINT = 0.05  # what the model's own mark adds
 
@@ -92,6 +92,7 @@ class Grounding:
                 self._sources.append(_Source(number, chunk, (start, end), words, _numbers(text), whole))
             rows.append(matrix.astype(np.float32) / np.float32(127))
         self._vectors = np.concatenate(rows) if rows else np.empty((0, 0), np.float32)
+        self._all_terms = frozenset[str]().union(*(source.chunk_terms for source in self._sources))
         self._known: dict[tuple[str, frozenset[int]], _Source | None] = {}
 
     def best(self, statement: str, hints: frozenset[int]) -> _Source | None:
@@ -111,6 +112,7 @@ class Grounding:
             return None
         numbers = _numbers(statement)
         names = _names(statement)
+        invented = 2 * _NAME * len(names - self._all_terms)
         cosines = self._vectors @ self._embedder.embed([statement])[0]
         best: tuple[float, _Source | None] = (_SUPPORT, None)
         for source, cosine in zip(self._sources, cosines, strict=True):
@@ -119,7 +121,7 @@ class Grounding:
             covered = len(words & source.terms) / len(words)
             score = 0.5 * float(cosine) + 0.5 * covered + (_HINT if source.passage in hints else 0.0)
             score += 0.05 * len(numbers & source.numbers) / max(len(numbers), 1)
-            score -= _NAME * len(names - source.chunk_terms)
+            score -= min(_NAME * len(names - source.chunk_terms) + invented, _NAMES_MOST)
             if score > best[0]:
                 best = (score, source)
         return best[1]

@@ -53,12 +53,13 @@ def test_marks_of_the_model_are_replaced_by_verified_ones(starter: Corpus, mark:
         "The weather in Oslo is mild in spring. [1]",
         "DeepSeek was founded in 1987 by Liang Wenfeng. [1]",
         "Nvidia lost $900 billion of market value. [2]",
+        "Mark Zuckerberg called DeepSeek's rise a wake-up call for US tech. [1]",
         "Mark Zuckerberg made this remark about DeepSeek aboard Air Force One. [1]",
         "Bananas are rich in potassium [3].",
     ],
 )
 def test_what_no_passage_supports_is_not_cited(starter: Corpus, claim: str) -> None:
-    text, citations = cite(starter, "Who founded DeepSeek, and what did Nvidia lose?", claim)
+    text, citations = cite(starter, "Who called DeepSeek's rise a wake-up call, and what did Nvidia lose?", claim)
     assert "[" not in text
     assert citations == ()
 
