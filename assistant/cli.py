@@ -1,4 +1,4 @@
-"""The command line: `assistant serve | ask | search | sync | add | list | remove | doctor`.
+"""The command line: `assistant serve | ask | search | sync | add | list | remove | doctor | eval`.
 
 Exit codes: 0, 1 when some files failed or the question could not be answered, 2 for a mistake by the caller.
 """
@@ -54,12 +54,18 @@ def _parser() -> argparse.ArgumentParser:
     remove.add_argument("id", metavar="ID", help="its name as `assistant list` shows it")
     remove.add_argument("--yes", action="store_true", help="do not ask before deleting the file")
     command("doctor", "check folders, catalogue, indexes, models and disk")
+    command("eval", "measure retrieval and speed: `assistant eval --help` lists the measurements", json=False)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    options = _parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["eval"]:
+        from eval.__main__ import main as measure
+
+        return measure(given[1:])
+    options = _parser().parse_args(given)
     try:
         settings = _settings(options)
         stay_offline(settings)

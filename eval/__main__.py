@@ -1,19 +1,36 @@
-"""`python -m eval COMMAND`: measurements of this assistant."""
+"""`python -m eval COMMAND` or `assistant eval COMMAND`: measurements of this assistant."""
 
 import argparse
+import importlib
 import sys
+from collections.abc import Sequence
+
+from assistant.errors import UserError
+
+# Each is a module with `add_arguments(parser)` and `run(options) -> exit code`, loaded when it is asked for.
+COMMANDS = {
+    "bench": "speed and memory on this machine; writes eval/results/ and the README's table",
+}
 
 
-def main() -> int:
-    """Run one measurement and return its exit code."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one measurement and return its exit code: 2 for a mistake by the caller."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(prog="python -m eval", description="Measure this assistant.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    commands.add_parser("bench", help="speed and memory on this machine; writes eval/results/ and the README's table")
-    parser.parse_args()
-    from eval.bench import run
-
-    run()
-    return 0
+    for name, help in COMMANDS.items():
+        command = commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
+        if given[:1] == [name]:
+            importlib.import_module(f"eval.{name}").add_arguments(command)
+    options = parser.parse_args(given)
+    try:
+        return int(importlib.import_module(f"eval.{options.command}").run(options))
+    except UserError as error:
+        print(f"eval: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("eval: interrupted.", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

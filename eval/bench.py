@@ -4,6 +4,7 @@ Keeps the figures in `eval/results/bench.json` and writes the README's table fro
 ratio against a named alternative in the same run, or a time on the machine that the result names.
 """
 
+import argparse
 import json
 import os
 import platform
@@ -191,7 +192,11 @@ def write_readme(result: dict[str, Any], readme: Path = ROOT / "README.md") -> N
     readme.write_text(f"{before}{MARKS[0]}\n{table(result)}\n{MARKS[1]}{after}", encoding="utf-8")
 
 
-def run() -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """It takes none."""
+
+
+def run(options: argparse.Namespace) -> int:
     """Run all measurements, store and print them."""
     settings = load_settings({"ASSISTANT_CORPUS": str(ROOT / "corpus"), "ASSISTANT_DATA": str(ROOT / "data")})
     stay_offline(settings)
@@ -212,3 +217,4 @@ def run() -> None:
     RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     write_readme(result)
     print(table(result))
+    return 0

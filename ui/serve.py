@@ -28,14 +28,7 @@ def serve(assistant: Assistant, host: str, port: int, on_ready: Callable[[str], 
     uploads = settings.data / "uploads"
     shutil.rmtree(uploads, ignore_errors=True)  # what an earlier run left
     uploads.mkdir(parents=True, exist_ok=True)
-    # Gradio and the libraries under it read these when they are imported.
-    os.environ.update(
-        GRADIO_ANALYTICS_ENABLED="False",
-        GRADIO_TEMP_DIR=str(uploads),
-        HF_HUB_DISABLE_TELEMETRY="1",
-        DO_NOT_TRACK="1",
-        ANONYMIZED_TELEMETRY="False",
-    )
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads)  # read by Gradio when it is imported
     # Starting, Gradio asks its own address over HTTP: a proxy of the environment must not see that.
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(
         filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1,localhost,::1"])
