@@ -1,0 +1,139 @@
+"""Runs of a retrieval eval: what was measured with what, kept as one JSON file each."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from assistant.documents import clean_line
+from assistant.errors import UserError
+from assistant.settings import Settings
+
+
+@dataclass(frozen=True)
+class RunHit:
+    """One retrieved passage: characters `start` to `end` of a document. `text` is its beginning, on the first hits only."""
+
+    document: str
+    start: int
+    end: int
+    score: float
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class RunQuestion:
+    """One question with its measures, what should have been found, and what was found, best first.
+
+    `relevant` holds ids of documents, or `id[start:end]` for spans of characters.
+    """
+
+    id: str
+    text: str
+    measures: Mapping[str, float]
+    relevant: tuple[str, ...]
+    hits: tuple[RunHit, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One eval of one set. `measures` are means over `questions`, 0 to 1; the first is the main one.
+
+    `data` is a digest of the set's content: only runs of the same content can be compared.
+    `date` is UTC in ISO 8601.
+    """
+
+    set: str
+    data: str
+    mode: str
+    k: int
+    date: str
+    seconds: float
+    settings: Mapping[str, Any]
+    models: Mapping[str, Any]
+    versions: Mapping[str, str]
+    measures: Mapping[str, float]
+    unknown_qrels: int
+    questions: tuple[RunQuestion, ...]
+
+    @property
+    def name(self) -> str:
+        """The name of the run's file, without its ending: set, mode and date."""
+        stamp = re.sub(r"\D", "", self.date)[:14]
+        return f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', self.set)}-{self.mode}-{stamp[:8]}-{stamp[8:]}"
+
+
+def runs_folder(settings: Settings) -> Path:
+    """Return the folder that holds the runs."""
+    return settings.data / "eval" / "runs"
+
+
+def save_run(run: Run, folder: Path) -> Path:
+    """Write `run` into `folder` under its name and return the path; the file is whole or not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{run.name}.json"
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(asdict(run), ensure_ascii=False), encoding="utf-8")
+    os.replace(part, path)
+    return path
+
+
+def load_run(path: Path) -> Run:
+    """Read a run; `UserError` when the file is missing or not a run."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        questions = tuple(
+            RunQuestion(
+                str(q["id"]),
+                str(q["text"]),
+                {str(name): float(value) for name, value in q["measures"].items()},
+                tuple(str(id) for id in q["relevant"]),
+                tuple(
+                    RunHit(str(h["document"]), int(h["start"]), int(h["end"]), float(h["score"]), str(h["text"])) for h in q["hits"]
+                ),
+            )
+            for q in raw["questions"]
+        )
+        return Run(
+            set=str(raw["set"]),
+            data=str(raw["data"]),
+            mode=str(raw["mode"]),
+            k=int(raw["k"]),
+            date=str(raw["date"]),
+            seconds=float(raw["seconds"]),
+            settings=dict(raw["settings"]),
+            models=dict(raw["models"]),
+            versions=dict(raw["versions"]),
+            measures={str(name): float(value) for name, value in raw["measures"].items()},
+            unknown_qrels=int(raw["unknown_qrels"]),
+            questions=questions,
+        )
+    except OSError as error:
+        raise UserError(f"The run {path} can't be read ({error.strerror or error}).") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{path} is not a run that 'eval retrieval' wrote.") from None
+
+
+def find_run(name: str, folder: Path) -> Run:
+    """Return the run of that path, or of that name in `folder`; `UserError` names the runs there are."""
+    path = Path(name)
+    if not path.is_file():
+        path = folder / f"{name.removesuffix('.json')}.json"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in folder.glob("*.json"))[-5:]) or "none; 'eval retrieval' makes them"
+        raise UserError(f"There is no run {clean_line(name)!r} in {folder}. Newest: {known}.")
+    return load_run(path)
+
+
+def stored_runs(folder: Path) -> list[Run]:
+    """Return all runs in `folder`, oldest first; files that are no runs are passed over."""
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            found.append(load_run(path))
+        except UserError:
+            continue
+    return sorted(found, key=lambda run: run.date)
