@@ -3,27 +3,21 @@
 import json
 import os
 import shutil
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 from filelock import FileLock, Timeout
 
-from assistant import chunking, lexical
-from assistant.catalog import Catalog, DocumentInfo, FileState, vector_key
-from assistant.chunking import Chunk, chunk_document
+from assistant.catalog import FileState
+from assistant.chunking import Chunk
+from assistant.collection import Collection
 from assistant.documents import Document, clean_line, corpus_files, load_document, supported_suffixes
-from assistant.embedding import SentenceVectors, load_embedder
+from assistant.embedding import load_embedder
 from assistant.errors import DocumentError, OwnedError, UserError
-from assistant.index import Index
-from assistant.retrieval import Hit, search
 from assistant.settings import Settings
 
-_EMBED_BATCH = 32  # chunks embedded between two progress reports
-_INDEX_BATCH = 500  # chunks written to the indexes at once
 _FREE_BYTES = 200_000_000  # below this nothing is written
 
 
@@ -54,15 +48,7 @@ class Report:
         return [result for result in self.results if not result.ok]
 
 
-@dataclass
-class _Pending:
-    """Ids of chunks that the catalogue has and the indexes lack, and of those gone from it."""
-
-    ids: list[str] = field(default_factory=list)
-    gone: list[str] = field(default_factory=list)
-
-
-class Corpus:
+class Corpus(Collection):
     """The documents of one corpus folder with their index. One process owns it until `close`."""
 
     def __init__(self, settings: Settings, report: Callable[[str], None] = lambda line: None) -> None:
@@ -79,13 +65,8 @@ class Corpus:
         except Timeout:
             raise OwnedError(_owned_message(self._owner)) from None
         self.set_address("")
-        self._writing = threading.RLock()
         try:
-            self.embedder = load_embedder(settings, report)
-            self.catalog = Catalog(settings.data / "catalog.sqlite3")
-            self._note_model(report)
-            report("Opening the index…")
-            self.index = Index(settings.data, self.catalog, self.embedder)
+            super().__init__(settings.data, load_embedder(settings, report), report)
         except BaseException:
             self._lock.release()
             raise
@@ -96,44 +77,9 @@ class Corpus:
 
     def close(self) -> None:
         """Give the data folder back."""
-        self.index.close()
-        self.catalog.close()
+        super().close()
         self._owner.unlink(missing_ok=True)
         self._lock.release()
-
-    def _note_model(self, report: Callable[[str], None]) -> None:
-        """Make every file count as changed when the embedding model or the chunking is another than before."""
-        made_with = {"fingerprint": self.embedder.fingerprint, "chunking": str(chunking.VERSION), "lexical": str(lexical.VERSION)}
-        stored = {name: self.catalog.setting(name) for name in made_with}
-        if stored == made_with:
-            return
-        if any(stored[name] not in ("", made_with[name]) for name in ("fingerprint", "chunking")):
-            report("The embedding model or the chunking changed: everything is indexed again.")
-            for info in self.catalog.documents():
-                self.catalog.remove_document(info.id)
-        self.catalog.set_settings({**made_with, "behind": "1"})
-
-    # Reading
-
-    def search(self, query: str, limit: int) -> list[Hit]:
-        """Return the `limit` best passages for `query`, best first."""
-        return search(query, limit, self.catalog, self.index, self.embedder)
-
-    def passage_vectors(self, hits: Sequence[Hit]) -> list[SentenceVectors]:
-        """Return the sentence vectors of each hit's chunk; none for a chunk that was removed since."""
-        stored = self.catalog.vectors([hit.chunk.id for hit in hits])
-        gone = np.empty((0, self.embedder.dim), np.int8)
-        return [stored[hit.chunk.id].sentences if hit.chunk.id in stored else gone for hit in hits]
-
-    def chunk_count(self) -> int:
-        """Return how many chunks can be found."""
-        return self.catalog.count()
-
-    def documents(self) -> list[DocumentInfo]:
-        """Return what is indexed, by name, then what failed."""
-        return self.catalog.documents()
-
-    # Writing
 
     def sync(self, progress: Callable[[Report], None] = lambda report: None) -> Report:
         """Index new and changed files, drop removed ones; a file that fails never stops the others."""
@@ -149,20 +95,17 @@ class Corpus:
                     changed[id] = state
             report.total = len(changed)
             report.unchanged = len(files) - len(changed)
-            pending = _Pending()
             for id in sorted(known.keys() - files.keys()):
-                pending.gone += self.catalog.remove_document(id)
+                self.drop(id)
                 report.removed += 1
             for id, state in changed.items():
-                result, chunks = self._read_file(id, files[id], state, pending)
+                result, chunks = self._read_file(id, files[id], state)
                 report.results.append(result)
                 report.chunks += chunks
                 report.done += 1
                 report.seconds = time.monotonic() - started
-                if len(pending.ids) + len(pending.gone) >= _INDEX_BATCH:
-                    self._index(pending)
                 progress(report)
-            self._index(pending)
+            self.flush()
             report.seconds = time.monotonic() - started
             return report
 
@@ -198,9 +141,8 @@ class Corpus:
             state = _file_state(target)
             if state is None:
                 raise DocumentError("it was removed while it was read")
-            pending = _Pending()
-            result, _ = self._read_file(id, target, state, pending)
-            self._index(pending)
+            result, _ = self._read_file(id, target, state)
+            self.flush()
             return result
 
     def _free_name(self, source: Path, id: str) -> Path:
@@ -223,40 +165,20 @@ class Corpus:
                 path.unlink(missing_ok=True)
             except OSError as error:
                 raise UserError(f"{clean_line(id)} can't be deleted ({error.strerror or error}).") from None
-            self._index(_Pending(gone=self.catalog.remove_document(id)))
+            self.drop(id)
+            self.flush()
 
-    def _index(self, pending: "_Pending") -> None:
-        """Bring the indexes in step with what was written to the catalogue, and forget it."""
-        if pending.ids or pending.gone:
-            self.index.update(pending.ids, pending.gone)
-            self.catalog.drop_unused_vectors()
-        pending.ids, pending.gone = [], []
-
-    def _read_file(self, id: str, path: Path, state: FileState, pending: "_Pending") -> tuple[FileResult, int]:
+    def _read_file(self, id: str, path: Path, state: FileState) -> tuple[FileResult, int]:
         """Write a file's document or failure to the catalogue; returns the result and the number of chunks."""
         try:
             _check_space(self.settings.data, state.size)
             document = load_document(path, id, self.settings.upload_mb * 1_000_000)
-            chunks = chunk_document(document, self.embedder.tokenizer, self.embedder.max_tokens)
-            if not chunks:
-                raise DocumentError("no text was found in it")
-            keys = [vector_key(chunk, self.embedder.fingerprint) for chunk in chunks]
-            self._embed_missing(chunks, keys)
-            pending.gone += self.catalog.put_document(document, state, chunks, keys)
-            pending.ids += [chunk.id for chunk in chunks]
+            [chunks] = self.put([(document, state)])
         except (DocumentError, RecursionError) as error:
             reason = str(error) if isinstance(error, DocumentError) else "it is nested too deeply"
-            pending.gone += self.catalog.put_failure(id, state, reason)
+            self.fail(id, state, reason)
             return FileResult(id, False, reason), 0
         return FileResult(id, True, _summary(document, chunks)), len(chunks)
-
-    def _embed_missing(self, chunks: Sequence[Chunk], keys: Sequence[str]) -> None:
-        stored = self.catalog.stored_keys(keys)
-        missing = [(chunk, key) for chunk, key in zip(chunks, keys, strict=True) if key not in stored]
-        for first in range(0, len(missing), _EMBED_BATCH):
-            batch = missing[first : first + _EMBED_BATCH]
-            vectors = self.embedder.embed_chunks([chunk for chunk, _ in batch])
-            self.catalog.put_vectors({key: item for (_, key), item in zip(batch, vectors, strict=True)})
 
 
 def _summary(document: Document, chunks: Sequence[Chunk]) -> str:

@@ -1,0 +1,124 @@
+"""Documents with their chunks, vectors and index in one folder, whatever the documents came from."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from assistant import chunking, lexical
+from assistant.catalog import Catalog, DocumentInfo, FileState, vector_key
+from assistant.chunking import Chunk, chunk_document
+from assistant.documents import Document
+from assistant.embedding import Embedder, SentenceVectors
+from assistant.errors import DocumentError
+from assistant.index import Index
+from assistant.retrieval import Hit, search
+
+_EMBED_BATCH = 32  # chunks embedded between two writes
+_INDEX_BATCH = 500  # chunks written to the indexes at once
+
+
+@dataclass
+class _Pending:
+    """Ids of chunks that the catalogue has and the indexes lack, and of those gone from it."""
+
+    ids: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+
+
+class Collection:
+    """What can be searched. Documents that were put or removed are found, or not, after `flush`."""
+
+    def __init__(self, data: Path, embedder: Embedder, report: Callable[[str], None] = lambda line: None) -> None:
+        """Open or make the catalogue and index in `data`. `report` is called before anything slow.
+
+        Raises `UserError` when the catalogue can't be used.
+        """
+        self.embedder = embedder
+        self._writing = threading.RLock()
+        self._pending = _Pending()
+        self.catalog = Catalog(data / "catalog.sqlite3")
+        self._note_model(report)
+        report("Opening the index…")
+        self.index = Index(data, self.catalog, embedder)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self.index.close()
+        self.catalog.close()
+
+    def _note_model(self, report: Callable[[str], None]) -> None:
+        """Make every file count as changed when the embedding model or the chunking is another than before."""
+        made_with = {"fingerprint": self.embedder.fingerprint, "chunking": str(chunking.VERSION), "lexical": str(lexical.VERSION)}
+        stored = {name: self.catalog.setting(name) for name in made_with}
+        if stored == made_with:
+            return
+        if any(stored[name] not in ("", made_with[name]) for name in ("fingerprint", "chunking")):
+            report("The embedding model or the chunking changed: everything is indexed again.")
+            for info in self.catalog.documents():
+                self.catalog.remove_document(info.id)
+        self.catalog.set_settings({**made_with, "behind": "1"})
+
+    def search(self, query: str, limit: int) -> list[Hit]:
+        """Return the `limit` best passages for `query`, best first."""
+        return search(query, limit, self.catalog, self.index, self.embedder)
+
+    def passage_vectors(self, hits: Sequence[Hit]) -> list[SentenceVectors]:
+        """Return the sentence vectors of each hit's chunk; none for a chunk that was removed since."""
+        stored = self.catalog.vectors([hit.chunk.id for hit in hits])
+        gone = np.empty((0, self.embedder.dim), np.int8)
+        return [stored[hit.chunk.id].sentences if hit.chunk.id in stored else gone for hit in hits]
+
+    def chunk_count(self) -> int:
+        """Return how many chunks can be found."""
+        return self.catalog.count()
+
+    def documents(self) -> list[DocumentInfo]:
+        """Return what is indexed, by name, then what failed."""
+        return self.catalog.documents()
+
+    def put(self, documents: Sequence[tuple[Document, FileState]]) -> list[list[Chunk]]:
+        """Add or replace documents and return the chunks of each; what was embedded before isn't embedded again.
+
+        Raises `DocumentError` when one of them holds no text; those before it may be in the catalogue then.
+        """
+        cut = [chunk_document(document, self.embedder.tokenizer, self.embedder.max_tokens) for document, _ in documents]
+        if not all(cut):
+            raise DocumentError("no text was found in it")
+        with self._writing:
+            keys = [[vector_key(chunk, self.embedder.fingerprint) for chunk in chunks] for chunks in cut]
+            self._embed_missing([chunk for chunks in cut for chunk in chunks], [key for part in keys for key in part])
+            for (document, state), chunks, part in zip(documents, cut, keys, strict=True):
+                self._pending.gone += self.catalog.put_document(document, state, chunks, part)
+                self._pending.ids += [chunk.id for chunk in chunks]
+            if len(self._pending.ids) + len(self._pending.gone) >= _INDEX_BATCH:
+                self.flush()
+        return cut
+
+    def drop(self, id: str) -> None:
+        """Remove a document, or the note that it failed."""
+        with self._writing:
+            self._pending.gone += self.catalog.remove_document(id)
+
+    def fail(self, id: str, state: FileState, reason: str) -> None:
+        """Note why a document can't be indexed, and remove what was indexed of it."""
+        with self._writing:
+            self._pending.gone += self.catalog.put_failure(id, state, reason)
+
+    def flush(self) -> None:
+        """Bring the indexes in step with the catalogue."""
+        with self._writing:
+            pending, self._pending = self._pending, _Pending()
+            if pending.ids or pending.gone:
+                self.index.update(pending.ids, pending.gone)
+                self.catalog.drop_unused_vectors()
+
+    def _embed_missing(self, chunks: Sequence[Chunk], keys: Sequence[str]) -> None:
+        stored = self.catalog.stored_keys(keys)
+        missing = [(chunk, key) for chunk, key in zip(chunks, keys, strict=True) if key not in stored]
+        for first in range(0, len(missing), _EMBED_BATCH):
+            batch = missing[first : first + _EMBED_BATCH]
+            vectors = self.embedder.embed_chunks([chunk for chunk, _ in batch])
+            self.catalog.put_vectors({key: item for (_, key), item in zip(batch, vectors, strict=True)})
