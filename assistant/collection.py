@@ -14,7 +14,7 @@ from assistant.documents import Document
 from assistant.embedding import Embedder, SentenceVectors
 from assistant.errors import DocumentError
 from assistant.index import Index
-from assistant.retrieval import Hit, search
+from assistant.retrieval import Hit, Mode, search
 
 _EMBED_BATCH = 32  # chunks embedded between two writes
 _INDEX_BATCH = 500  # chunks written to the indexes at once
@@ -61,9 +61,9 @@ class Collection:
                 self.catalog.remove_document(info.id)
         self.catalog.set_settings({**made_with, "behind": "1"})
 
-    def search(self, query: str, limit: int) -> list[Hit]:
+    def search(self, query: str, limit: int, mode: Mode = "full") -> list[Hit]:
         """Return the `limit` best passages for `query`, best first."""
-        return search(query, limit, self.catalog, self.index, self.embedder)
+        return search(query, limit, self.catalog, self.index, self.embedder, mode)
 
     def passage_vectors(self, hits: Sequence[Hit]) -> list[SentenceVectors]:
         """Return the sentence vectors of each hit's chunk; none for a chunk that was removed since."""

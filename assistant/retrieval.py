@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -14,8 +15,15 @@ from assistant.lexical import terms
 from assistant.sentences import Span
 
 CANDIDATES = 100  # taken from each index before fusion
-# Weights of the three scores, each scaled to 0..1 over the candidates: measured on scifact and squad_v2_dev.
-DENSE, LEXICAL, SENTENCE = 0.3, 0.4, 0.3
+Mode = Literal["dense", "lexical", "hybrid", "full"]
+# Weights of the three scores (dense, lexical, best sentence), each scaled to 0..1 over the candidates.
+# The app uses "full"; the others are there to be compared with.
+_WEIGHTS: dict[Mode, tuple[float, float, float]] = {
+    "dense": (1, 0, 0),
+    "lexical": (0, 1, 0),
+    "hybrid": (0.4, 0.6, 0),
+    "full": (0.3, 0.4, 0.3),
+}
 
 # A question with one of these words, or that opens with one of those, leans on what was said before.
 _LEANING = re.compile(
@@ -75,17 +83,17 @@ def _scaled(scores: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.ndarray[
     return (scores - low) / (high - low) if high > low else np.ones_like(scores)
 
 
-def search(query: str, limit: int, catalog: Catalog, index: Index, embedder: Embedder) -> list[Hit]:
-    """Return the `limit` best chunks for `query`, by dense, lexical and sentence scores fused.
+def search(query: str, limit: int, catalog: Catalog, index: Index, embedder: Embedder, mode: Mode = "full") -> list[Hit]:
+    """Return the `limit` best chunks (200 at most) for `query`, by dense, lexical and sentence scores fused.
 
     Only chunks that the catalogue holds are returned, whatever the indexes say.
     """
     if not query.strip() or limit < 1:
         return []
     vector = embedder.embed([query])[0]
-    count = max(CANDIDATES, limit)
-    lexical = dict(index.lexical(query, count))
-    ids = list(dict.fromkeys([id for id, _ in index.dense(vector, count)] + list(lexical)))
+    lexical = dict(index.lexical(query, CANDIDATES)) if mode != "dense" else {}
+    nearest = [id for id, _ in index.dense(vector, CANDIDATES)] if mode != "lexical" else []
+    ids = list(dict.fromkeys(nearest + list(lexical)))
     stored = catalog.vectors(ids)
     ids = [id for id in ids if id in stored]
     if not ids:
@@ -96,7 +104,8 @@ def search(query: str, limit: int, catalog: Catalog, index: Index, embedder: Emb
     best = np.array([max(scores, default=float(cosine)) for scores, cosine in zip(sentences, dense, strict=True)])
     # Without a single shared word the lexical list says nothing and must not lift every chunk alike.
     scaled_words = _scaled(words) if words.any() else np.zeros_like(words)
-    score = DENSE * _scaled(dense) + LEXICAL * scaled_words + SENTENCE * _scaled(best)
+    of_dense, of_lexical, of_sentence = _WEIGHTS[mode]
+    score = of_dense * _scaled(dense) + of_lexical * scaled_words + of_sentence * _scaled(best)
     order = [int(position) for position in np.argsort(-score, kind="stable")[:limit]]
     chunks = {chunk.id: chunk for chunk in catalog.chunks([ids[position] for position in order])}
     return [

@@ -1,0 +1,214 @@
+"""`python -m eval retrieval`: does search find what it should?
+
+The documents go through the app's own chunking, index and search (`assistant.collection`). A document
+scores as its best chunk does.
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import get_args
+
+from filelock import FileLock
+
+from assistant import chunking, lexical
+from assistant.catalog import FileState
+from assistant.collection import Collection
+from assistant.documents import Document
+from assistant.embedding import Embedder, load_embedder
+from assistant.errors import DocumentError, UserError
+from assistant.retrieval import Hit, Mode, with_context
+from assistant.settings import Settings, load_settings, stay_offline
+from eval.datasets import Dataset, GoldSpan, load_dataset
+from eval.measures import document_measures, span_measures
+from eval.runs import Run, RunHit, RunQuestion, runs_folder, save_run
+
+_TOGETHER = 64  # documents embedded together
+_CHUNKS = 200  # chunks searched for, from which documents are ranked
+_TEXTS, _TEXT_LENGTH = 3, 300  # hits whose text goes into the run, and characters of each
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `eval retrieval`."""
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--data", type=Path, metavar="DIR", help="a BEIR folder, or one with questions.jsonl and corpora/")
+    which.add_argument("--corpus", action="store_true", help="your corpus folder with the questions in eval/golden/")
+    parser.add_argument("--mode", choices=get_args(Mode), default="full", help="what ranks: the app uses full (default)")
+    parser.add_argument(
+        "-k", type=int, default=0, help="depth of nDCG and MRR (default 10), or passages for gold spans (default 5)"
+    )
+    parser.add_argument("--queries", type=Path, metavar="FILE", help="other questions for the same judgements")
+    parser.add_argument("--json", action="store_true", help="print the run as JSON, without its questions")
+    parser.add_argument("--no-save", action="store_true", help="don't keep the run")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure, print, and keep the run in the data folder."""
+    settings = load_settings()
+    stay_offline(settings)
+    if options.k and not 1 <= options.k <= 100:
+        raise UserError(f"-k is {options.k}: it must be between 1 and 100.")
+    dataset = golden_dataset(settings) if options.corpus else load_dataset(options.data, options.queries)
+    for note in dataset.notes:
+        print(f"  {note}", file=sys.stderr)
+    embedder = load_embedder(settings, lambda line: print(f"  {line}", file=sys.stderr))
+    collection = indexed(dataset, settings, embedder)
+    try:
+        result = measure(dataset, collection, settings, options.mode, options.k or (5 if dataset.by_span else 10))
+    finally:
+        collection.close()
+    if not options.no_save:
+        path = save_run(result, runs_folder(settings))
+        print(f"  kept as {path}", file=sys.stderr)
+    _show(result, as_json=options.json)
+    return 0
+
+
+def golden_dataset(settings: Settings) -> Dataset:
+    """Return the user's corpus with the questions of `eval/golden/`."""
+    raise UserError("not yet")
+
+
+def indexed(dataset: Dataset, settings: Settings, embedder: Embedder) -> Collection:
+    """Return an index of the set's documents, kept in the data folder under a digest of their content.
+
+    A second run finds it there; one that was interrupted is gone on with.
+    """
+    folder = settings.data / "eval" / "indexes" / dataset.digest
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free < 500_000_000:
+        raise UserError(f"Only {free / 1e6:.0f} MB of disk are free: make room, or delete {folder.parent}.")
+    with FileLock(folder / "lock"):
+        collection = Collection(folder, embedder, lambda line: print(f"  {line}", file=sys.stderr))
+        known = collection.catalog.file_states()
+        missing = [document for document in dataset.documents if known.get(document.id) != _state(document)]
+        try:
+            for batch in _progress(missing, "indexing"):
+                _put(collection, batch)
+            collection.flush()
+        except BaseException:
+            collection.close()
+            raise
+    return collection
+
+
+def _state(document: Document) -> FileState:
+    return FileState(len(document.text), int(document.sha256[:15], 16))
+
+
+def _put(collection: Collection, documents: Sequence[Document]) -> None:
+    try:
+        collection.put([(document, _state(document)) for document in documents])
+    except DocumentError:  # one of them has no text: find out which
+        for document in documents:
+            try:
+                collection.put([(document, _state(document))])
+            except DocumentError as error:
+                collection.fail(document.id, _state(document), str(error))
+
+
+def _progress(documents: Sequence[Document], what: str) -> Iterator[Sequence[Document]]:
+    from tqdm import tqdm
+
+    with tqdm(total=len(documents), desc=f"  {what}", unit=" documents", disable=not documents, leave=False) as bar:
+        # Long and short ones apart: those embedded together take the time of the longest.
+        ordered = sorted(documents, key=lambda document: len(document.text))
+        for first in range(0, len(ordered), _TOGETHER):
+            batch = ordered[first : first + _TOGETHER]
+            yield batch
+            bar.update(len(batch))
+
+
+def measure(dataset: Dataset, collection: Collection, settings: Settings, mode: Mode, k: int) -> Run:
+    """Ask every question of the set and return the run."""
+    from tqdm import tqdm
+
+    started = time.monotonic()
+    found: dict[str, list[Hit]] = {}
+    seconds = []
+    for question in tqdm(dataset.questions, desc="  searching", unit=" questions", leave=False):
+        clock = time.monotonic()
+        query = with_context(question.text, question.earlier)
+        found[question.id] = collection.search(query, k if dataset.by_span else _CHUNKS, mode)
+        seconds.append(time.monotonic() - clock)
+    if dataset.by_span:
+        every = _every_chunk(collection)
+        scores = {
+            question.id: span_measures(question.spans, [_span(hit) for hit in found[question.id]], every)
+            for question in dataset.questions
+        }
+    else:
+        rankings = {id: list(dict.fromkeys(hit.chunk.document_id for hit in hits)) for id, hits in found.items()}
+        scores = document_measures(dataset.questions, rankings, k)
+    names = list(next(iter(scores.values())))
+    return Run(
+        set=dataset.name,
+        data=dataset.data,
+        mode=mode,
+        k=k,
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=round(time.monotonic() - started, 1),
+        settings={"embedding_model": settings.embedding_model, "median_seconds": round(statistics.median(seconds), 4)},
+        models={"embedding": {"name": collection.embedder.name, "fingerprint": collection.embedder.fingerprint}},
+        versions={
+            "chunking": str(chunking.VERSION),
+            "lexical": str(lexical.VERSION),
+            "python": ".".join(str(part) for part in sys.version_info[:3]),
+        },
+        measures={name: statistics.fmean(score[name] for score in scores.values()) for name in names},
+        unknown_qrels=dataset.unknown_qrels,
+        questions=tuple(
+            RunQuestion(
+                question.id,
+                question.text,
+                scores[question.id],
+                tuple(f"{span.document}[{span.start}:{span.end}]" for span in question.spans)
+                or tuple(id for id, grade in question.documents.items() if grade > 0),
+                tuple(_run_hit(hit, rank) for rank, hit in enumerate(found[question.id][: max(k, _TEXTS)])),
+            )
+            for question in dataset.questions
+        ),
+    )
+
+
+def _span(hit: Hit) -> GoldSpan:
+    return GoldSpan(hit.chunk.document_id, hit.chunk.start, hit.chunk.end)
+
+
+def _run_hit(hit: Hit, rank: int) -> RunHit:
+    span = _span(hit)
+    text = hit.chunk.text[:_TEXT_LENGTH] if rank < _TEXTS else ""
+    return RunHit(span.document, span.start, span.end, round(hit.score, 4), text)
+
+
+def _every_chunk(collection: Collection) -> list[GoldSpan]:
+    chunks = collection.catalog.chunks(collection.catalog.chunk_ids())
+    return [GoldSpan(chunk.document_id, chunk.start, chunk.end) for chunk in chunks]
+
+
+def _show(result: Run, as_json: bool) -> None:
+    summary = {
+        "set": result.set,
+        "mode": result.mode,
+        "questions": len(result.questions),
+        "measures": {name: round(value, 4) for name, value in result.measures.items()},
+        "unknown_qrels": result.unknown_qrels,
+        "seconds": result.seconds,
+        "median_seconds": result.settings["median_seconds"],
+        "run": result.name,
+    }
+    if as_json:
+        print(json.dumps(summary, ensure_ascii=False))
+        return
+    print(
+        f"{result.set}: {len(result.questions):,} questions, mode {result.mode}, {result.settings['median_seconds'] * 1000:.0f} ms each"
+    )
+    for name, value in result.measures.items():
+        print(f"  {name:16} {value:.4f}")
