@@ -10,6 +10,8 @@ from assistant.errors import UserError
 # Each is a module with `add_arguments(parser)` and `run(options) -> exit code`, loaded when it is asked for.
 COMMANDS = {
     "retrieval": "does search find what it should? on a BEIR folder, on questions with gold spans, or on your corpus",
+    "compare": "two runs, question by question: exit code 1 when the second is significantly worse",
+    "history": "the main measure of all runs over time: a plot and a table",
     "bench": "speed and memory on this machine; writes eval/results/ and the README's table",
 }
 

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,24 @@ class Run:
     def name(self) -> str:
         """The name of the run's file, without its ending: set, mode and date."""
         stamp = re.sub(r"\D", "", self.date)[:14]
-        return f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', self.set)}-{self.mode}-{stamp[:8]}-{stamp[8:]}"
+        set = re.sub(r"[^A-Za-z0-9_.-]+", "-", self.set).lstrip("-")  # or it would be taken for an option
+        return f"{set}-{self.mode}-{stamp[:8]}-{stamp[8:]}"
+
+    @property
+    def main_measure(self) -> str:
+        """The name of the main measure."""
+        return next(iter(self.measures))
+
+    @property
+    def moment(self) -> datetime:
+        """`date` as a moment; `ValueError` when it is none."""
+        moment = datetime.fromisoformat(self.date)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def one_line(text: str, length: int = 120) -> str:
+    """Return text of a run as one line that can be printed and drawn anywhere, at most `length` characters."""
+    return clean_line("".join(sign if sign.isprintable() else " " for sign in text), length)
 
 
 def runs_folder(settings: Settings) -> Path:
@@ -97,7 +115,7 @@ def load_run(path: Path) -> Run:
             )
             for q in raw["questions"]
         )
-        return Run(
+        run = Run(
             set=str(raw["set"]),
             data=str(raw["data"]),
             mode=str(raw["mode"]),
@@ -111,21 +129,32 @@ def load_run(path: Path) -> Run:
             unknown_qrels=int(raw["unknown_qrels"]),
             questions=questions,
         )
+        if not run.measures or not all(0 <= round(value, 6) <= 1 for value in run.measures.values()):
+            raise ValueError("no measures")
+        if not 1970 < run.moment.year < 2200:  # nothing can draw the years at the ends
+            raise ValueError("no date of a run")
+        return run
     except OSError as error:
         raise UserError(f"The run {path} can't be read ({error.strerror or error}).") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise UserError(f"{path} is not a run that 'eval retrieval' wrote.") from None
 
 
 def find_run(name: str, folder: Path) -> Run:
     """Return the run of that path, or of that name in `folder`; `UserError` names the runs there are."""
-    path = Path(name)
-    if not path.is_file():
-        path = folder / f"{name.removesuffix('.json')}.json"
-    if not path.is_file():
+    paths = [Path(name), folder / f"{name.removesuffix('.json')}.json"]
+    path = next((path for path in paths if _is_file(path)), None)
+    if path is None:
         known = ", ".join(sorted(file.stem for file in folder.glob("*.json"))[-5:]) or "none; 'eval retrieval' makes them"
         raise UserError(f"There is no run {clean_line(name)!r} in {folder}. Newest: {known}.")
     return load_run(path)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name too long for the disk, or one with a null in it
+        return False
 
 
 def stored_runs(folder: Path) -> list[Run]:

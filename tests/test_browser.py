@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from eval.runs import Run, RunQuestion, runs_folder, save_run
 from tests.conftest import ROOT, settings_in
 from tests.scripted_server import Finish, Pause, ScriptedServer, Thought, answer, serving, stream
 from tests.serving import App, running
@@ -198,6 +199,36 @@ def test_documents_are_uploaded_listed_and_removed(page: Page, app: App, tmp_pat
     page.get_by_role("button", name="Remove it").click()
     expect(page.locator("#table")).not_to_contain_text("Lighthouses", timeout=20 * SECONDS)
     expect(results).to_contain_text("was removed")
+
+
+def test_the_evaluation_tab_shows_the_runs_as_a_plot_and_a_table(
+    page: Page, tmp_path: Path, models: Path, model: ScriptedServer
+) -> None:
+    options = settings_in(tmp_path, models, {})
+    with running(options, OPENAI_BASE_URL=model.url) as app:
+        seen = open_app(page, app)
+        tab, content = page.get_by_role("tab", name="Evaluation"), page.locator("#evaluation")
+        tab.click()
+        expect(content).to_contain_text("python -m eval retrieval", timeout=20 * SECONDS)
+        names = ["my set", "$x^{$ <img src=x onerror=alert(1)>", "灯塔"]
+        for day, name in enumerate(names, 1):
+            date = f"2026-11-0{day}T12:00:00+00:00"
+            question = RunQuestion("q1", "Where?", {"nDCG@10": 0.5}, (), ())
+            save_run(Run(name, "abc", "full", 10, date, 1, {}, {}, {}, {"nDCG@10": day / 10}, 0, (question,)), runs_folder(options))
+        page.get_by_role("tab", name="Documents").click()
+        tab.click()
+        plot = content.locator("img")
+        expect(plot).to_be_visible(timeout=60 * SECONDS)
+        assert plot.count() == 1
+        assert plot.evaluate("image => image.decode().then(() => image.naturalWidth)") == 1024
+        rows = content.locator("tbody tr")
+        assert [row.locator("td.name").inner_text() for row in rows.all()] == names[::-1]
+        expect(rows.first).to_contain_text("nDCG@10")
+        expect(rows.first).to_contain_text("0.3000")
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        assert seen.foreign == []
+        assert seen.errors == []
 
 
 @pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 800)])

@@ -1,4 +1,4 @@
-"""The page: two tabs, one to ask and one for the documents."""
+"""The page: three tabs, to ask, for the documents, and for how well search does."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -10,6 +10,8 @@ import gradio as gr
 from assistant.answer import Assistant, check_question
 from assistant.errors import UserError
 from assistant.sync import FileResult, Report
+from eval.history import draw, stored_points
+from eval.runs import runs_folder
 from ui.conversation import MAX_TURNS, Conversation
 from ui.relay import Relay
 from ui.render import (
@@ -17,6 +19,7 @@ from ui.render import (
     document_name,
     documents_html,
     editing_html,
+    evaluation_html,
     line_html,
     panel_html,
     question_html,
@@ -47,7 +50,10 @@ def build(assistant: Assistant) -> gr.Blocks:
                 _ask_tab(assistant)
             with gr.Tab("Documents", id="documents") as documents_tab:
                 table, show_documents = _documents_tab(assistant)
+            with gr.Tab("Evaluation", id="evaluation") as evaluation_tab:
+                show_runs = _evaluation_tab(assistant)
         documents_tab.select(**show_documents)
+        evaluation_tab.select(**show_runs)
 
         timer = gr.Timer(2)
 
@@ -289,3 +295,18 @@ def _documents_tab(assistant: Assistant) -> tuple[gr.HTML, dict[str, Any]]:
     yes.click(remove_it, [chosen, wanted], [results, confirm, *shown], show_progress="hidden", **one)
     wanted.change(lambda filter: documents_html(assistant.documents(), filter[:200]), [wanted], [table], **quick)
     return table, {"fn": listed, "inputs": [wanted], "outputs": shown, **quick}
+
+
+def _evaluation_tab(assistant: Assistant) -> dict[str, Any]:
+    """Build the tab; returns the event that fills it."""
+    page = gr.HTML(line_html("Reading the runs…", "hint"), elem_id="evaluation")
+
+    def runs() -> str:
+        found = stored_points(runs_folder(assistant.settings))
+        try:
+            png = draw(found) if found else b""
+        except Exception:  # whatever the plot's library makes of a name, the table stands
+            png = b""
+        return evaluation_html(found, png)
+
+    return {"fn": runs, "inputs": None, "outputs": [page], "show_progress": "hidden", "queue": False, "api_visibility": "private"}

@@ -1,10 +1,11 @@
-"""Answers, passages and documents as HTML, so that nothing in them can load, submit or run.
+"""Answers, passages, documents and evaluation runs as HTML, so that nothing in them can load, submit or run.
 
 Text from a model, a document or a file name reaches a page only through `shown` (escaped) or
 `markdown_html` (rendered, then cleaned). Links exist only to passages on the page, made here after
 the cleaning.
 """
 
+import base64
 import html
 import re
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from assistant.documents import clean_line
 from assistant.grounding import Citation
 from assistant.retrieval import Hit
 from assistant.sync import FileResult
+from eval.history import EMPTY, Point
 
 Span = tuple[int, int]
 
@@ -36,6 +38,7 @@ _WRAPPED = re.compile(r"(?<=[^\s|])\n(?=[^\W\d_])")  # before a word, so not bef
 _MARK = re.compile(r"\[(\d{1,4})\]")
 _AROUND_CITED, _AROUND_OTHER = 160, 90  # characters shown on each side of what supports the answer
 _ROWS = 200  # documents listed at once
+_RUNS = 20  # evaluation runs listed
 
 
 def shown(text: str) -> str:
@@ -347,3 +350,31 @@ def welcome_html(title: str, model_place: str) -> str:
     )
     line = f"A number after a statement leads to the sentence it rests on. A statement without a number has no source. {where}"
     return _one_block(f'<div class="welcome"><h2>{shown(title)}</h2><p>{line}</p></div>')
+
+
+# Evaluation
+
+
+def evaluation_html(runs: Sequence[Point], png: bytes) -> str:
+    """Return the plot `png`, left out when empty, and a table of the newest of `runs`, which come oldest first."""
+    if not runs:
+        return f'<p class="hint">{shown(EMPTY)}</p>'
+    plot = line_html("The plot can't be drawn; the table is complete.", "problem")
+    if png:
+        source = f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
+        plot = f'<div class="plot"><img src="{source}" alt="The main measure of each run over time, as in the table"></div>'
+    count = f"{len(runs):,} run{'s' if len(runs) > 1 else ''}"
+    if len(runs) > _RUNS:
+        count += f", the newest {_RUNS} are listed"
+    head = "<tr><th>Date</th><th>Set</th><th>Mode</th><th>Measure</th><th>Value</th><th>Questions</th></tr>"
+    rows = "".join(_run_row(run) for run in reversed(runs[-_RUNS:]))
+    table = f'<table class="documents runs"><thead>{head}</thead><tbody>{rows}</tbody></table>'
+    return f'{plot}<p class="count">{count}</p>{table}'
+
+
+def _run_row(run: Point) -> str:
+    cells = (
+        f'<td class="when">{run.date.astimezone():%Y-%m-%d %H:%M}</td><td class="name" dir="auto"><strong>{shown(run.set)}</strong></td>'
+        f"<td>{shown(run.mode)}</td><td>{shown(run.label)}</td>"
+    )
+    return f'<tr>{cells}<td class="number">{run.value:.4f}</td><td class="number">{run.questions:,}</td></tr>'
