@@ -86,7 +86,7 @@ def history_png(runs: Sequence[Run], measure: str | None = None) -> bytes:
 
 
 def draw(shown: Sequence[Point]) -> bytes:
-    """Return a PNG of 1024 pixels' width with a line for each set, mode, k and measure, a marker for each run.
+    """Return a PNG of 1040 pixels' width with a line for each set, mode, k and measure, a marker for each run.
 
     The ten lines with the newest runs are drawn. Raises `ValueError` when there is no point.
     """
@@ -101,7 +101,7 @@ def draw(shown: Sequence[Point]) -> bytes:
         lines.setdefault((point.set, point.mode, point.k, point.measure), []).append(point)
     drawn = sorted(list(lines.items())[:_LINES], key=lambda line: line[0])  # by name: a colour rarely moves to another line
     with _drawing:
-        figure = Figure(figsize=(6.4, 3.5 + 0.2 * len(drawn)), dpi=160, facecolor="white", layout="constrained")
+        figure = Figure(figsize=(5.2, 3.1 + 0.17 * len(drawn)), dpi=200, facecolor="white", layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
         handles = [
@@ -119,7 +119,13 @@ def draw(shown: Sequence[Point]) -> bytes:
         names = [f"{one_line(set, 40)}, {one_line(mode, 12)}, k {k}: {one_line(name, 20)}" for (set, mode, k, name), _ in drawn]
         hidden = f"{len(lines) - len(drawn)} older lines are left out" if len(lines) > len(drawn) else None
         legend = figure.legend(
-            handles, list(map(_drawable, names)), loc="outside lower left", fontsize=8, frameon=False, title=hidden
+            handles,
+            list(map(_drawable, names)),
+            loc="outside lower left",
+            fontsize=7.5,
+            title_fontsize=7.5,
+            frameon=False,
+            title=hidden,
         )
         for text in legend.get_texts():
             text.set_parse_math(False)  # the name of a set may hold a $
@@ -137,15 +143,18 @@ def _dress(axes: Any, drawn: Sequence[Point]) -> None:
     values = [point.value for point in drawn]
     room = max((max(values) - min(values)) * 0.12, 0.01)
     axes.set_ylim(min(values) - room, max(values) + room)
-    locator = AutoDateLocator(minticks=3, maxticks=7)
+    locator = AutoDateLocator(minticks=3, maxticks=6)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(
         ConciseDateFormatter(locator, formats=["%Y", "%b %Y", "%d %b", "%H:%M", "%H:%M", "%S.%f"], show_offset=False)
     )
     measures = dict.fromkeys(point.measure for point in drawn)
-    axes.set_ylabel(_drawable(one_line(next(iter(measures)), 30)) if len(measures) == 1 else "main measure", parse_math=False)
-    axes.set_xlabel("date of the run (UTC)")
-    axes.tick_params(labelsize=8.5, color="#999999")
+    axes.set_ylabel(
+        _drawable(one_line(next(iter(measures)), 30)) if len(measures) == 1 else "main measure", parse_math=False, fontsize=8.5
+    )
+    years = sorted({point.date.year for point in drawn})
+    axes.set_xlabel(f"date of the run (UTC), {'–'.join(map(str, dict.fromkeys([years[0], years[-1]])))}", fontsize=8.5)
+    axes.tick_params(labelsize=8, color="#999999")
     axes.grid(color="#e5e5e5", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

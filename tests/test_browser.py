@@ -220,7 +220,7 @@ def test_the_evaluation_tab_shows_the_runs_as_a_plot_and_a_table(
         plot = content.locator("img")
         expect(plot).to_be_visible(timeout=60 * SECONDS)
         assert plot.count() == 1
-        assert plot.evaluate("image => image.decode().then(() => image.naturalWidth)") == 1024
+        assert plot.evaluate("image => image.decode().then(() => image.naturalWidth)") == 1040
         rows = content.locator("tbody tr")
         assert [row.locator("td.name").inner_text() for row in rows.all()] == names[::-1]
         expect(rows.first).to_contain_text("nDCG@10")

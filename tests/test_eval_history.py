@@ -89,7 +89,7 @@ def test_a_named_measure_is_drawn_instead_of_the_main_one() -> None:
 def test_odd_names_are_drawn_without_a_warning(name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert size(history_png([replace(RUN, set=name, mode=name, measures={name: 0.3})]))[0] == 1024
+        assert size(history_png([replace(RUN, set=name, mode=name, measures={name: 0.3})]))[0] == 1040
 
 
 def test_the_set_stays_visible_when_its_name_begins_with_an_underscore() -> None:
@@ -101,7 +101,7 @@ def test_the_set_stays_visible_when_its_name_begins_with_an_underscore() -> None
 @pytest.mark.parametrize("values", [(0.0, 0.0, 0.0), (1.0, 0.0, 1e-300)])
 def test_any_dates_and_values_are_drawn(dates: list[str], values: tuple[float, ...]) -> None:
     runs = [replace(RUN, date=date, measures={"recall": value}) for date, value in zip(dates, values, strict=False)]
-    assert size(history_png(runs))[0] == 1024
+    assert size(history_png(runs))[0] == 1040
 
 
 def test_of_very_many_lines_the_newest_are_drawn() -> None:
@@ -119,7 +119,7 @@ def test_the_command_writes_the_plot_and_lists_the_newest_last(folder: Path, cap
     assert main(["history"]) == 0
     path, head, *rows = capsys.readouterr().out.splitlines()
     assert Path(path) == folder.parent / "history.png"
-    assert size(Path(path).read_bytes())[0] == 1024
+    assert size(Path(path).read_bytes())[0] == 1040
     assert head.split("  ")[0] == "date (UTC)"
     assert [row.split() for row in rows] == [
         ["2025-03-01", "08:00", "ships", "full", "recall,", "k", "5", "0.2500"],
