@@ -171,7 +171,7 @@ def measure(dataset: Dataset, collection: Collection, settings: Settings, mode: 
                 scores[question.id],
                 tuple(f"{span.document}[{span.start}:{span.end}]" for span in question.spans)
                 or tuple(id for id, grade in question.documents.items() if grade > 0),
-                tuple(_run_hit(hit, rank) for rank, hit in enumerate(found[question.id][: max(k, _TEXTS)])),
+                tuple(_run_hit(hit, rank) for rank, hit in enumerate(_kept(found[question.id], dataset.by_span)[: max(k, _TEXTS)])),
             )
             for question in dataset.questions
         ),
@@ -180,6 +180,16 @@ def measure(dataset: Dataset, collection: Collection, settings: Settings, mode: 
 
 def _span(hit: Hit) -> GoldSpan:
     return GoldSpan(hit.chunk.document_id, hit.chunk.start, hit.chunk.end)
+
+
+def _kept(hits: Sequence[Hit], by_span: bool) -> list[Hit]:
+    """Return the hits for a run: for documents the best of each, so that the first k documents are there."""
+    if by_span:
+        return list(hits)
+    best: dict[str, Hit] = {}
+    for hit in hits:
+        best.setdefault(hit.chunk.document_id, hit)
+    return list(best.values())
 
 
 def _run_hit(hit: Hit, rank: int) -> RunHit:

@@ -29,7 +29,8 @@ class RunHit:
 class RunQuestion:
     """One question with its measures, what should have been found, and what was found, best first.
 
-    `relevant` holds ids of documents, or `id[start:end]` for spans of characters.
+    `relevant` holds ids of documents, or `id[start:end]` for spans of characters. `hits` are passages for
+    spans, and for documents the best passage of each.
     """
 
     id: str

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from assistant.chunking import Chunk
 from assistant.errors import UserError
+from assistant.retrieval import Hit
 from eval.__main__ import main
 from eval.bootstrap import RESAMPLES, paired_bootstrap
 from eval.comparison import compare, differences, rank
+from eval.retrieval import _kept
 from eval.runs import Run, RunHit, RunQuestion, save_run
 
 
@@ -148,7 +151,7 @@ def test_questions_of_one_run_only_are_named_and_left_out() -> None:
         ("d1", 2),  # the second document, in the third passage
         ("nowhere", 0),
         ("d0[15:25]", 2),  # touches the second passage
-        ("d0[10:12]", 0),
+        ("d0[10:20]", 0),  # between the first two
         ("d1[0:1]", 0),
         ("odd[1:2]", 3),  # a document of that very name
     ],
@@ -245,3 +248,13 @@ def test_json_says_the_same(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     assert found["differences"] == {"mode": ["full", "dense"]}
     assert [(q["id"], q["before"], q["after"]) for q in found["most_worse"]] == [("q2", 0.9, 0.1)]
     assert found["most_better"][0]["relevant"] == [{"id": "d1", "rank_before": None, "rank_after": None}]
+
+
+def test_a_run_keeps_the_best_passage_of_each_document_or_for_spans_every_passage() -> None:
+    places = [("a", 0), ("b", 0), ("a", 50), ("c", 0)]
+    hits = [
+        Hit(Chunk(f"{name}{start}", name, "", start, start + 1, "x", "", None, ()), 0.5, 0.5, 0.5, 0.5, ())
+        for name, start in places
+    ]
+    assert [(hit.chunk.document_id, hit.chunk.start) for hit in _kept(hits, by_span=False)] == [("a", 0), ("b", 0), ("c", 0)]
+    assert _kept(hits, by_span=True) == hits
