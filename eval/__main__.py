@@ -10,6 +10,7 @@ from assistant.errors import UserError
 # Each is a module with `add_arguments(parser)` and `run(options) -> exit code`, loaded when it is asked for.
 COMMANDS = {
     "retrieval": "does search find what it should? on a BEIR folder, on questions with gold spans, or on your corpus",
+    "generate": "draft questions about your own documents, for you to keep or throw away",
     "bench": "speed and memory on this machine; writes eval/results/ and the README's table",
 }
 

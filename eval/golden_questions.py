@@ -102,7 +102,7 @@ def load_golden(files: Sequence[Path], documents: Sequence[Document]) -> tuple[l
     if not questions:
         where = ", ".join(str(path) for path in files) or str(GOLDEN)
         why = f" ({'; '.join(notes[:3])})" if notes else ""
-        raise UserError(f"No question in {where} is about your documents{why}: 'python -m eval generate' makes some.")
+        raise UserError(f"No question in {where} holds for your documents{why}: 'python -m eval generate' makes some.")
     return questions, notes
 
 
