@@ -85,7 +85,12 @@ def build_messages(
     if history:
         prompt += f"\n\nEarlier in this conversation:\n{history.rstrip()}"
     prompt += f"\n\nQuestion: {question}"
-    return [SystemMessage(SYSTEM), HumanMessage(_CONTROL.sub(r"\1\2 ", prompt))], shown
+    return [SystemMessage(SYSTEM), HumanMessage(defuse(prompt))], shown
+
+
+def defuse(text: str) -> str:
+    """Return `text` with a space in what a chat template would take for the start or end of a message or of thinking."""
+    return _CONTROL.sub(r"\1\2 ", text)
 
 
 def count_tokens(text: str, tokenizer: "Tokenizer") -> int:

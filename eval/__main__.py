@@ -12,6 +12,7 @@ COMMANDS = {
     "retrieval": "does search find what it should? on a BEIR folder, on questions with gold spans, or on your corpus",
     "compare": "two runs, question by question: exit code 1 when the second is significantly worse",
     "history": "the main measure of all runs over time: a plot and a table",
+    "generate": "draft questions about your own documents, for you to keep or throw away",
     "bench": "speed and memory on this machine; writes eval/results/ and the README's table",
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from assistant.documents import Document, clean_line, corpus_files, load_document
 from assistant.errors import DocumentError, UserError
+from assistant.settings import Settings
 
 _MAX_BYTES = 500_000_000
 _TURN = re.compile(r"^\|user\|:\s*", re.MULTILINE)
@@ -92,7 +93,8 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise UserError(f"{path} can't be read ({error.strerror or error}).") from None
 
 
-def _text(row: Mapping[str, Any], name: str, path: Path, number: int, optional: bool = False) -> str:
+def text_field(row: Mapping[str, Any], name: str, path: Path, number: int, optional: bool = False) -> str:
+    """Return a text of a line's object, "" when it is `optional` and missing; `UserError` when it is no text."""
     value = row.get(name, "" if optional else None)
     if isinstance(value, int) and name == "_id":
         value = str(value)
@@ -102,10 +104,11 @@ def _text(row: Mapping[str, Any], name: str, path: Path, number: int, optional: 
     return value.encode("utf-8", errors="replace").decode()
 
 
-def _identified(path: Path) -> Iterator[tuple[int, str, dict[str, Any]]]:
+def identified(path: Path) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    """Yield (line number, `_id`, object) for each line; `UserError` names a bad line, or an id used twice."""
     seen: dict[str, int] = {}
     for number, row in _rows(path):
-        id = _text(row, "_id", path, number)
+        id = text_field(row, "_id", path, number)
         if not id:
             raise UserError(f"{path}, line {number}: '_id' is empty.")
         if id in seen:
@@ -144,8 +147,8 @@ def _conversation(text: str) -> tuple[str, tuple[str, ...]]:
 def _beir_dataset(folder: Path, queries: Path) -> Dataset:
     documents, empty = [], 0
     path = folder / "corpus.jsonl"
-    for number, id, row in _identified(path):
-        title, text = _text(row, "title", path, number, optional=True), _text(row, "text", path, number)
+    for number, id, row in identified(path):
+        title, text = text_field(row, "title", path, number, optional=True), text_field(row, "text", path, number)
         if text.strip():
             sha256 = hashlib.sha256(f"{title}\0{text}".encode()).hexdigest()
             documents.append(Document(id, clean_line(title), text, (), (), sha256))
@@ -153,8 +156,8 @@ def _beir_dataset(folder: Path, queries: Path) -> Dataset:
             empty += 1
     qrels, unknown = _qrels(folder, {document.id for document in documents})
     questions, blank, unjudged = [], 0, 0
-    for number, id, row in _identified(queries):
-        text, earlier = _conversation(_text(row, "text", queries, number).strip())
+    for number, id, row in identified(queries):
+        text, earlier = _conversation(text_field(row, "text", queries, number).strip())
         if not text:
             blank += 1
         elif not any(grade > 0 for grade in qrels.get(id, {}).values()):
@@ -204,14 +207,27 @@ def _qrels(folder: Path, known: set[str]) -> tuple[dict[str, dict[str, int]], in
     return qrels, unknown
 
 
-def load_documents(folder: Path) -> tuple[list[Document], list[str]]:
-    """Return the documents in `folder`, as the app reads them, and a line for each that can't be read."""
+def load_documents(folder: Path, max_bytes: int = _MAX_BYTES) -> tuple[list[Document], list[str]]:
+    """Return the documents in `folder`, as the app reads them, and a line for each that can't be read or is too large."""
     documents, notes = [], []
     for id, path in corpus_files(folder):
         try:
-            documents.append(load_document(path, id, _MAX_BYTES))
-        except DocumentError as error:
-            notes.append(f"{clean_line(id)} left out: {error}")
+            documents.append(load_document(path, id, max_bytes))
+        except (DocumentError, RecursionError) as error:
+            reason = str(error) if isinstance(error, DocumentError) else "it is nested too deeply"
+            notes.append(f"{clean_line(id)} left out: {reason}")
+    return documents, notes
+
+
+def load_corpus(settings: Settings) -> tuple[list[Document], list[str]]:
+    """Return the documents of the user's corpus folder and a line for each that can't be read; `UserError` without any."""
+    folder = settings.corpus
+    if not folder.is_dir():
+        raise UserError(f"The corpus folder {folder} does not exist: make it, or set ASSISTANT_CORPUS to your documents.")
+    documents, notes = load_documents(folder, settings.upload_mb * 1_000_000)
+    if not documents:
+        why = f" that can be read ({notes[0]})" if notes else ""
+        raise UserError(f"There are no documents{why} in {folder}: add some, or set ASSISTANT_CORPUS to your documents.")
     return documents, notes
 
 
@@ -222,9 +238,9 @@ def _span_dataset(folder: Path, path: Path) -> Dataset:
     by_id = {document.id: document for document in documents}
     by_id.update({Path(document.id).stem: document for document in documents})
     questions, blank = [], 0
-    for number, id, row in _identified(path):
-        text = _text(row, "text", path, number).strip()
-        document = by_id.get(_text(row, "corpus_id", path, number))
+    for number, id, row in identified(path):
+        text = text_field(row, "text", path, number).strip()
+        document = by_id.get(text_field(row, "corpus_id", path, number))
         if document is None:
             raise UserError(f"{path}, line {number}: there is no document {clean_line(str(row['corpus_id']))!r} in corpora/.")
         spans = _spans(row, document, path, number)

@@ -25,7 +25,8 @@ from assistant.embedding import Embedder, load_embedder
 from assistant.errors import DocumentError, UserError
 from assistant.retrieval import Hit, Mode, with_context
 from assistant.settings import Settings, load_settings, stay_offline
-from eval.datasets import Dataset, GoldSpan, load_dataset
+from eval.datasets import Dataset, GoldSpan, load_corpus, load_dataset
+from eval.golden_questions import golden_files, load_golden
 from eval.measures import document_measures, span_measures
 from eval.runs import Run, RunHit, RunQuestion, runs_folder, save_run
 
@@ -43,7 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-k", type=int, default=0, help="depth of nDCG and MRR (default 10), or passages for gold spans (default 5)"
     )
-    parser.add_argument("--queries", type=Path, metavar="FILE", help="other questions for the same judgements")
+    parser.add_argument(
+        "--queries",
+        type=Path,
+        metavar="FILE",
+        help="other questions for the same judgements, or one file instead of all in eval/golden/",
+    )
     parser.add_argument("--json", action="store_true", help="print the run as JSON, without its questions")
     parser.add_argument("--no-save", action="store_true", help="don't keep the run")
 
@@ -54,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     stay_offline(settings)
     if options.k and not 1 <= options.k <= 100:
         raise UserError(f"-k is {options.k}: it must be between 1 and 100.")
-    dataset = golden_dataset(settings) if options.corpus else load_dataset(options.data, options.queries)
+    dataset = golden_dataset(settings, options.queries) if options.corpus else load_dataset(options.data, options.queries)
     for note in dataset.notes:
         print(f"  {note}", file=sys.stderr)
     embedder = load_embedder(settings, lambda line: print(f"  {line}", file=sys.stderr))
@@ -70,9 +76,20 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def golden_dataset(settings: Settings) -> Dataset:
-    """Return the user's corpus with the questions of `eval/golden/`."""
-    raise UserError("not yet")
+def golden_dataset(settings: Settings, queries: Path | None = None) -> Dataset:
+    """Return the user's corpus with the answerable questions of `eval/golden/`, or of the file `queries`.
+
+    Raises `UserError` when the corpus holds no documents or no question about it is left.
+    """
+    documents, unreadable = load_corpus(settings)
+    questions, notes = load_golden(golden_files(queries), documents)
+    answerable = [question.as_eval_question() for question in questions if not question.unanswerable]
+    if not answerable:
+        raise UserError("All questions about your documents are unanswerable: there is nothing that search should find.")
+    if len(answerable) < len(questions):
+        notes.append(f"{len(questions) - len(answerable):,} unanswerable questions take no part: there is nothing to find")
+    name = f"corpus-{queries.stem}" if queries else "corpus"
+    return Dataset(name, tuple(documents), tuple(answerable), (*unreadable, *notes))
 
 
 def indexed(dataset: Dataset, settings: Settings, embedder: Embedder) -> Collection:
