@@ -13,6 +13,8 @@ COMMANDS = {
     "compare": "two runs, question by question: exit code 1 when the second is significantly worse",
     "history": "the main measure of all runs over time: a plot and a table",
     "generate": "draft questions about your own documents, for you to keep or throw away",
+    "table": "the README's table of retrieval quality, from the newest stored runs",
+    "latency": "speed, memory and recall of search at 1,000 to 100,000 chunks; writes eval/results/ and the README's table",
     "bench": "speed and memory on this machine; writes eval/results/ and the README's table",
 }
 

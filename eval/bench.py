@@ -5,7 +5,6 @@ ratio against a named alternative in the same run, or a time on the machine that
 """
 
 import argparse
-import json
 import os
 import platform
 import re
@@ -22,10 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from assistant.settings import Settings, load_settings, stay_offline
+from eval.readme import RESULTS, ROOT, put_block, save_result
 
-ROOT = Path(__file__).parents[1]
-RESULT = ROOT / "eval" / "results" / "bench.json"
-MARKS = ("<!-- bench -->", "<!-- /bench -->")
+RESULT = RESULTS / "bench.json"
 QUESTIONS = (
     "Who founded DeepSeek, and when?",
     "How much market value did Nvidia lose?",
@@ -185,13 +183,6 @@ def table(result: dict[str, Any]) -> str:
     )
 
 
-def write_readme(result: dict[str, Any], readme: Path = ROOT / "README.md") -> None:
-    """Put the table of `result` between its two marks in the README."""
-    text = readme.read_text(encoding="utf-8")
-    before, after = text.split(MARKS[0])[0], text.split(MARKS[1])[1]
-    readme.write_text(f"{before}{MARKS[0]}\n{table(result)}\n{MARKS[1]}{after}", encoding="utf-8")
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """It takes none."""
 
@@ -213,8 +204,7 @@ def run(options: argparse.Namespace) -> int:
         "date": datetime.now(UTC).date().isoformat(),
         **{name: round(value, 3) for name, value in figures.items()},
     }
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    write_readme(result)
+    save_result(RESULT, result)
+    put_block("bench", table(result))
     print(table(result))
     return 0
