@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ class Dataset:
     """One set. `digest` stands for the content of the documents, `data` for that and the questions.
 
     `notes` are lines about what was left out; `unknown_qrels` counts judgements about documents that aren't there.
+    `queries` is the stem of the file of questions when it isn't the set's own.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Dataset:
     questions: tuple[EvalQuestion, ...]
     notes: tuple[str, ...] = ()
     unknown_qrels: int = 0
+    queries: str = ""
 
     @property
     def by_span(self) -> bool:
@@ -125,11 +127,13 @@ def load_dataset(folder: Path, queries: Path | None = None) -> Dataset:
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder.")
-    if (folder / "questions.jsonl").is_file():
-        return _span_dataset(folder, _queries_file(folder, queries, "questions.jsonl"))
-    if not (folder / "corpus.jsonl").is_file():
+    by_span = (folder / "questions.jsonl").is_file()
+    if not by_span and not (folder / "corpus.jsonl").is_file():
         raise UserError(f"{folder} holds neither corpus.jsonl (BEIR layout) nor questions.jsonl (gold spans).")
-    return _beir_dataset(folder, _queries_file(folder, queries, "queries.jsonl"))
+    own = folder / ("questions.jsonl" if by_span else "queries.jsonl")
+    asked = _queries_file(folder, queries, own.name)
+    dataset = _span_dataset(folder, asked) if by_span else _beir_dataset(folder, asked)
+    return dataset if asked.resolve() == own.resolve() else replace(dataset, queries=asked.stem)
 
 
 def _queries_file(folder: Path, named: Path | None, default: str) -> Path:

@@ -25,6 +25,7 @@ from assistant.embedding import Embedder, load_embedder
 from assistant.errors import DocumentError, UserError
 from assistant.retrieval import Hit, Mode, with_context
 from assistant.settings import Settings, load_settings, stay_offline
+from eval.bench import machine
 from eval.datasets import Dataset, GoldSpan, load_corpus, load_dataset
 from eval.golden_questions import golden_files, load_golden
 from eval.measures import document_measures, span_measures
@@ -172,7 +173,11 @@ def measure(dataset: Dataset, collection: Collection, settings: Settings, mode: 
         k=k,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(time.monotonic() - started, 1),
-        settings={"embedding_model": settings.embedding_model, "median_seconds": round(statistics.median(seconds), 4)},
+        settings={
+            "embedding_model": settings.embedding_model,
+            "median_seconds": round(statistics.median(seconds), 4),
+            "machine": machine(),
+        },
         models={"embedding": {"name": collection.embedder.name, "fingerprint": collection.embedder.fingerprint}},
         versions={
             "chunking": str(chunking.VERSION),
@@ -181,6 +186,7 @@ def measure(dataset: Dataset, collection: Collection, settings: Settings, mode: 
         },
         measures={name: statistics.fmean(score[name] for score in scores.values()) for name in names},
         unknown_qrels=dataset.unknown_qrels,
+        queries=dataset.queries,
         questions=tuple(
             RunQuestion(
                 question.id,

@@ -45,7 +45,7 @@ class Run:
     """One eval of one set. `measures` are means over `questions`, 0 to 1; the first is the main one.
 
     `data` is a digest of the set's content: only runs of the same content can be compared.
-    `date` is UTC in ISO 8601.
+    `date` is UTC in ISO 8601. `queries` is the stem of the file of questions when it wasn't the set's own.
     """
 
     set: str
@@ -60,13 +60,15 @@ class Run:
     measures: Mapping[str, float]
     unknown_qrels: int
     questions: tuple[RunQuestion, ...]
+    queries: str = ""
 
     @property
     def name(self) -> str:
-        """The name of the run's file, without its ending: set, mode and date."""
+        """The name of the run's file, without its ending: set, questions, mode and date."""
         stamp = re.sub(r"\D", "", self.date)[:14]
-        set = re.sub(r"[^A-Za-z0-9_.-]+", "-", self.set).lstrip("-")  # or it would be taken for an option
-        return f"{set}-{self.mode}-{stamp[:8]}-{stamp[8:]}"
+        asked = f"{self.set}-{self.queries}" if self.queries else self.set
+        asked = re.sub(r"[^A-Za-z0-9_.-]+", "-", asked).lstrip("-")  # or it would be taken for an option
+        return f"{asked}-{self.mode}-{stamp[:8]}-{stamp[8:]}"
 
     @property
     def main_measure(self) -> str:
@@ -129,6 +131,7 @@ def load_run(path: Path) -> Run:
             measures={str(name): float(value) for name, value in raw["measures"].items()},
             unknown_qrels=int(raw["unknown_qrels"]),
             questions=questions,
+            queries=str(raw.get("queries", "")),  # runs made before there was this field lack it
         )
         if not run.measures or not all(0 <= round(value, 6) <= 1 for value in run.measures.values()):
             raise ValueError("no measures")

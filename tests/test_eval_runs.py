@@ -1,11 +1,13 @@
 """Runs of an eval are kept whole and found again."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from assistant.errors import UserError
+from eval.datasets import load_dataset
 from eval.runs import Run, RunHit, RunQuestion, find_run, load_run, save_run, stored_runs
 
 RUN = Run(
@@ -29,6 +31,21 @@ def test_a_run_comes_back_as_it_was(tmp_path: Path) -> None:
     assert load_run(path) == RUN
     assert path.stem == RUN.name == "my-set-t--full-20261124-102030"
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_runs_with_other_questions_have_names_of_their_own(tmp_path: Path) -> None:
+    other = replace(RUN, queries="queries_rewrite")
+    assert save_run(other, tmp_path) != save_run(RUN, tmp_path)
+    assert other.name == "my-set-t--queries_rewrite-full-20261124-102030"
+    assert {run.queries for run in stored_runs(tmp_path)} == {"", "queries_rewrite"}
+
+
+def test_a_run_from_before_there_was_the_field_is_read(tmp_path: Path) -> None:
+    path = save_run(RUN, tmp_path)
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    del raw["queries"]
+    path.write_text(json.dumps(raw), encoding="utf-8")
+    assert load_run(path) == RUN
 
 
 def test_runs_are_found_by_name_and_by_path(tmp_path: Path) -> None:
@@ -56,3 +73,15 @@ def test_an_unknown_name_tells_which_there_are(tmp_path: Path) -> None:
     save_run(RUN, tmp_path)
     with pytest.raises(UserError, match=RUN.name):
         find_run("nothing", tmp_path)
+
+
+def test_a_set_knows_when_other_questions_than_its_own_were_asked(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    (folder / "qrels").mkdir(parents=True)
+    (folder / "corpus.jsonl").write_text('{"_id": "a", "text": "Bread rises."}\n')
+    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n1\ta\t1\n")
+    for name in ("queries.jsonl", "queries_other.jsonl"):
+        (folder / name).write_text('{"_id": "1", "text": "What rises?"}\n')
+    assert [load_dataset(folder).queries, load_dataset(folder, Path("queries.jsonl")).queries] == ["", ""]
+    assert load_dataset(folder, Path("queries_other.jsonl")).queries == "queries_other"
+    assert load_dataset(folder, folder / "queries_other.jsonl").queries == "queries_other"
