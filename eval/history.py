@@ -44,7 +44,7 @@ class Point:
 def points(run: Run) -> dict[str, Point]:
     """Return a point for each measure of `run`, the main one first."""
     return {
-        name: Point(run.set, run.mode, run.k, run.moment, name, value, len(run.questions)) for name, value in run.measures.items()
+        name: Point(run.asked, run.mode, run.k, run.moment, name, value, len(run.questions)) for name, value in run.measures.items()
     }
 
 

@@ -63,11 +63,15 @@ class Run:
     queries: str = ""
 
     @property
+    def asked(self) -> str:
+        """The set, with the file of its questions when it wasn't its own: runs of one set are alike when this is."""
+        return f"{self.set}-{self.queries}" if self.queries else self.set
+
+    @property
     def name(self) -> str:
         """The name of the run's file, without its ending: set, questions, mode and date."""
         stamp = re.sub(r"\D", "", self.date)[:14]
-        asked = f"{self.set}-{self.queries}" if self.queries else self.set
-        asked = re.sub(r"[^A-Za-z0-9_.-]+", "-", asked).lstrip("-")  # or it would be taken for an option
+        asked = re.sub(r"[^A-Za-z0-9_.-]+", "-", self.asked).lstrip("-")  # or it would be taken for an option
         return f"{asked}-{self.mode}-{stamp[:8]}-{stamp[8:]}"
 
     @property
