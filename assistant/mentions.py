@@ -1,9 +1,8 @@
 """Which documents does a question name? By file name, by title in quotes or in full, or as in "the 2023 report"."""
 
 import re
+import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from assistant.catalog import Catalog
@@ -53,45 +52,60 @@ class _Word(NamedTuple):
     apart: bool
 
 
-@dataclass
 class _Names:
-    """The names of all documents (by place in `ids`), for one state of the catalogue."""
+    """The names of all documents, looked up by their terms."""
 
-    revision: int
-    ids: list[str] = field(default_factory=list)
-    words: list[frozenset[str]] = field(default_factory=list)  # of file, folders and title together
-    own: list[tuple[tuple[str, ...], ...]] = field(default_factory=list)  # file and title, each as terms in order
-    by_term: dict[str, set[int]] = field(default_factory=dict)
-    by_name: dict[tuple[str, ...], set[int]] = field(default_factory=dict)
-    by_start: dict[tuple[str, ...], set[tuple[str, ...]]] = field(default_factory=dict)
-    by_file: dict[str, set[int]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.titles: dict[str, str] = {}  # by id
+        self.own: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}  # file and title, as terms in order
+        self.words: dict[str, frozenset[str]] = {}  # terms of file, folders and title together
+        self.by_term: dict[str, set[str]] = {}
+        self.by_name: dict[tuple[str, ...], set[str]] = {}
+        self.by_start: dict[tuple[str, ...], set[tuple[str, ...]]] = {}  # names that begin with three terms
+        self.by_file: dict[str, set[str]] = {}
 
-    def add(self, id: str, file: tuple[str, ...], folders: tuple[str, ...], title: tuple[str, ...]) -> None:
-        place = len(self.ids)
-        self.ids.append(id)
-        self.words.append(frozenset(file + folders + title))
-        self.own.append((file, title))
-        for term in self.words[-1]:
-            self.by_term.setdefault(term, set()).add(place)
-        for name in {file, title} - {()}:
-            self.by_name.setdefault(name, set()).add(place)
+    def update(self, titles: dict[str, str]) -> None:
+        """Take out what is no longer among `titles` (by id), add what is new."""
+        changed = titles.items() ^ self.titles.items()
+        for id in {id for id, _ in changed}:
+            if id in self.titles:
+                self._remove(id)
+            if id in titles:
+                self._add(id, titles[id])
+        self.titles = titles
+
+    def _add(self, id: str, title: str) -> None:
+        folders, _, file = id.rpartition("/")
+        own = self.own[id] = _terms(file.rpartition(".")[0] or file), _terms(title)
+        self.words[id] = frozenset((*own[0], *own[1], *(_terms(folders) if folders else ())))
+        for term in self.words[id]:
+            self.by_term.setdefault(term, set()).add(id)
+        for name in own:
+            self.by_name.setdefault(name, set()).add(id)
             if _length(name) >= _PHRASE:
                 self.by_start.setdefault(name[:_PHRASE], set()).add(name)
-        path = PurePosixPath(id.lower())
-        self.by_file.setdefault(path.name, set()).add(place)
+        self.by_file.setdefault(file.lower(), set()).add(id)
+
+    def _remove(self, id: str) -> None:
+        for term in self.words.pop(id):
+            self.by_term[term].discard(id)
+        for name in self.own.pop(id):
+            self.by_name[name].discard(id)
+        self.by_file[id.rpartition("/")[2].lower()].discard(id)
 
     def distinctive(self, term: str) -> bool:
         """Whether at most half of the documents have the term in their names."""
-        return 2 * len(self.by_term.get(term, ())) <= len(self.ids)
+        return 2 * len(self.by_term.get(term, ())) <= len(self.titles)
 
 
 class Mentions:
-    """Finds the documents of `catalog` that a question names. Names are read again after documents changed."""
+    """Finds the documents of `catalog` that a question names. After documents changed, their names are read again."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._names = _Names(-1)
-        self._terms: dict[str, tuple[str, ...]] = {}
+        self._names = _Names()
+        self._revision = -1
+        self._lock = threading.Lock()
 
     def named(self, question: str) -> list[str]:
         """Return the ids of the documents that `question` names, sorted; for nearly all questions there are none.
@@ -100,29 +114,21 @@ class Mentions:
         terms or more, or words of a name beside a noun for documents, as in "in the 2023 report". What
         fits more than half of the documents, or more than 20, names none.
         """
-        names = self._current()
         words = _words(question)
-        found: set[int] = set()
-        for group in (*_files(question, names), *_quoted(question, names), *_phrases(words, names), *_cued(words, names)):
-            if len(group) <= _MOST and 2 * len(group) <= len(names.ids):
-                found |= group
-        return sorted(names.ids[place] for place in found)
+        found: set[str] = set()
+        with self._lock:
+            names, revision = self._names, self._catalog.revision
+            if revision != self._revision:
+                names.update(dict(self._catalog.titles()))
+                self._revision = revision
+            for group in (*_files(question, names), *_quoted(question, names), *_phrases(words, names), *_cued(words, names)):
+                if len(group) <= _MOST and 2 * len(group) <= len(names.titles):
+                    found |= group
+        return sorted(found)
 
-    def _current(self) -> _Names:
-        revision = self._catalog.revision
-        if self._names.revision != revision:
-            names = _Names(revision)
-            for id, title in self._catalog.titles():
-                path = PurePosixPath(id)
-                names.add(id, self._of(path.stem), self._of(" ".join(path.parts[:-1])), self._of(title))
-            self._names = names
-        return self._names
 
-    def _of(self, name: str) -> tuple[str, ...]:
-        known = self._terms.get(name)
-        if known is None:
-            known = self._terms[name] = tuple(terms(_JOINED.sub(" ", name)))
-        return known
+def _terms(name: str) -> tuple[str, ...]:
+    return tuple(terms(_JOINED.sub(" ", name)))
 
 
 def _length(name: Sequence[str]) -> float:
@@ -141,7 +147,7 @@ def _words(question: str) -> list[_Word]:
     return found
 
 
-def _files(question: str, names: _Names) -> Iterator[set[int]]:
+def _files(question: str, names: _Names) -> Iterator[set[str]]:
     """Yield the documents whose file name, with its ending, stands in the question; with its folders when those do too."""
     lower = question.lower()
     endings = "|".join(re.escape(suffix) for suffix in supported_suffixes())
@@ -150,17 +156,17 @@ def _files(question: str, names: _Names) -> Iterator[set[int]]:
         for start in [0, *(boundary.end() for boundary in re.finditer(r"[^\w.-]", before))]:
             same = names.by_file.get(before[start:])
             if same:
-                full = [place for place in same if before.endswith(names.ids[place].lower())]
-                yield {max(full, key=lambda place: len(names.ids[place]))} if full else same
+                full = [id for id in same if before.endswith(id.lower())]
+                yield {max(full, key=len)} if full else same
                 break
 
 
-def _quoted(question: str, names: _Names) -> Iterator[set[int]]:
+def _quoted(question: str, names: _Names) -> Iterator[set[str]]:
     for match in _QUOTED.finditer(question):
-        yield names.by_name.get(tuple(terms(_JOINED.sub(" ", match[1]))), set())
+        yield names.by_name.get(_terms(match[1]), set()) if _terms(match[1]) else set()
 
 
-def _phrases(words: Sequence[_Word], names: _Names) -> Iterator[set[int]]:
+def _phrases(words: Sequence[_Word], names: _Names) -> Iterator[set[str]]:
     """Yield the documents whose whole title or file name stands in the question."""
     said = [word.term for word in words if word.term]
     for first in range(len(said) - _PHRASE + 1):
@@ -169,7 +175,7 @@ def _phrases(words: Sequence[_Word], names: _Names) -> Iterator[set[int]]:
                 yield names.by_name[name]
 
 
-def _cued(words: Sequence[_Word], names: _Names) -> Iterator[set[int]]:
+def _cued(words: Sequence[_Word], names: _Names) -> Iterator[set[str]]:
     """Yield the documents that fit words such as "in the 2023 report" or "what does the report on exports say"."""
     for place, word in enumerate(words):
         if word.text not in _NOUNS:
@@ -215,22 +221,22 @@ def _after(words: Sequence[_Word], place: int) -> list[str]:
     return [word.term for word in rest if word.term]
 
 
-def _fitting(content: Sequence[str], noun: str, names: _Names) -> set[int]:
+def _fitting(content: Sequence[str], noun: str, names: _Names) -> set[str]:
     """Return the documents whose names fit the terms beside `noun` best.
 
     Where the noun is part of the name, half of the terms must be too; elsewhere all distinctive terms of
     the file's name or title must be among them, and make up half. Of numbers at least one must agree.
     """
     numbers = {term for term in content if any(character.isdigit() for character in term)}
-    best, fitting = 0, set[int]()
-    candidates = set[int]().union(*(names.by_term.get(term, ()) for term in content if names.distinctive(term)))
-    for place in candidates:
-        shared = names.words[place].intersection(content)
+    best, fitting = 0, set[str]()
+    candidates = set[str]().union(*(names.by_term.get(term, ()) for term in content if names.distinctive(term)))
+    for id in candidates:
+        shared = names.words[id].intersection(content)
         if 2 * len(shared) < len(content) or (numbers and not numbers & shared) or len(shared) < best:
             continue
-        if noun not in names.words[place] and not any(_covered(name, content, names) for name in names.own[place]):
+        if noun not in names.words[id] and not any(_covered(name, content, names) for name in names.own[id]):
             continue
-        fitting = fitting | {place} if len(shared) == best else {place}
+        fitting = fitting | {id} if len(shared) == best else {id}
         best = len(shared)
     return fitting
 

@@ -102,6 +102,9 @@ def test_names_follow_the_catalogue(tmp_path: Path) -> None:
     assert mentions.named("in the 2023 report") == ["report-2023.md"]
     catalog.remove_document("report-2023.md")
     assert mentions.named("in the 2023 report") == []
+    put(catalog, "report-2022.md", "Letters of 2023")
+    assert mentions.named("in the 2022 report") == mentions.named("in the 2023 report") == ["report-2022.md"]
+    assert mentions.named('"Report 2022"') == ["report-2022.md"] and mentions.named("Who wrote letters of 2023?") == []
     catalog.close()
 
 
