@@ -14,7 +14,8 @@ from assistant.settings import Settings
 if TYPE_CHECKING:
     from assistant.retrieval import Hit
 
-RERANKED = 20  # passages that it reads for a question; one of 22 million parameters takes about 30 ms for each on two cores
+# Passages that it reads for a question: 2.6 s of processor time by six layers of 384 dimensions, 1100 characters each.
+RERANKED = 20
 _ADVICE = (
     "set ASSISTANT_RERANKER to the folder of a cross-encoder or its name on the Hugging Face Hub, or leave it empty to do without."
 )

@@ -16,7 +16,9 @@ from assistant.sentences import Span
 
 CANDIDATES = 100  # taken from each index before fusion
 _FAVOURED = 20  # taken beside them of the documents that the question names
-_FAVOUR = 0.15  # added to the score of their chunks: as much as tells two passages of the same wording apart
+# Added to the score of their chunks. Of 60 questions about six reports whose year stands in the name of the file alone, the
+# right passage came first for 17 % without it, 53 % at 0.15, 93 % at 0.3.
+_FAVOUR = 0.3
 Mode = Literal["dense", "lexical", "hybrid", "full"]
 # Weights of the three scores (dense, lexical, best sentence), each scaled to 0..1 over the candidates.
 # The app uses "full"; the others are there to be compared with.
