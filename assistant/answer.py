@@ -10,6 +10,7 @@ from typing import Literal
 from assistant.catalog import DocumentInfo
 from assistant.chat_model import ChatModel, Output
 from assistant.errors import ModelError, UserError
+from assistant.filters import EVERYTHING, Filter, check_filter
 from assistant.grounding import Citation, Grounding, ground
 from assistant.prompt import Turn, build_messages, is_refusal
 from assistant.retrieval import Hit, with_context
@@ -19,6 +20,7 @@ from assistant.sync import Corpus, FileResult, Report
 MAX_QUESTION = 4000  # characters
 REFUSAL = "The documents don't seem to answer this question."
 EMPTY_CORPUS = "There are no documents yet: add some, then ask again."
+NO_DOCUMENT = "No document matches the filter: widen it, then ask again."
 _SNAPSHOT_SECONDS = 0.08  # more often than this nobody can read
 
 State = Literal["waiting", "reading", "writing", "done", "stopped", "failed"]
@@ -87,28 +89,35 @@ class Assistant:
         self.chat_model.close()
         self.corpus.close()
 
-    def search(self, query: str, limit: int) -> list[Hit]:
-        """Return the `limit` best passages for `query`, best first."""
-        return self.corpus.search(check_question(query), limit)
+    def search(self, query: str, limit: int, filter: Filter = EVERYTHING) -> list[Hit]:
+        """Return the `limit` best passages for `query`, best first, of the documents that `filter` allows.
 
-    def ask(self, question: str, turns: Sequence[Turn] = ()) -> Iterator[Answer]:
+        Raises `UserError` for a query that is empty or too long, and a filter that names what isn't there.
+        """
+        check_filter(filter, self.corpus.catalog)
+        return self.corpus.search(check_question(query), limit, filter=filter)
+
+    def ask(self, question: str, turns: Sequence[Turn] = (), filter: Filter = EVERYTHING) -> Iterator[Answer]:
         """Answer `question`, the newest of a conversation of `turns` (oldest first), as growing snapshots.
 
         The first snapshot holds the passages, before the model has read a word. A model that fails
         ends the answer with state "failed", a note, and what it wrote. Closing the iterator frees
-        the model at once. Raises `UserError` for a question that is empty or too long.
+        the model at once. Raises `UserError` for a question that is empty or too long, and a filter that names
+        what isn't there.
         """
         question = check_question(question)
+        check_filter(filter, self.corpus.catalog)
         clock = time.monotonic()
 
         def now() -> float:
             return round(time.monotonic() - clock, 3)
 
-        hits = self.corpus.search(with_context(question, [turn.question for turn in turns]), self.settings.passages)
+        query = with_context(question, [turn.question for turn in turns])
+        hits = self.corpus.search(query, self.settings.passages, filter=filter)
         answer = Answer(question, passages=tuple(hits), state="reading", seconds_to_passages=now())
         yield answer
         if not hits:
-            text = REFUSAL if self.corpus.chunk_count() else EMPTY_CORPUS
+            text = EMPTY_CORPUS if not self.corpus.chunk_count() else NO_DOCUMENT if filter else REFUSAL
             yield replace(answer, text=text, state="done", refused=True, seconds=now())
             return
 

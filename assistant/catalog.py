@@ -8,7 +8,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,6 +39,8 @@ CREATE TABLE chunks (
 CREATE INDEX chunks_by_document ON chunks (document_id);
 CREATE INDEX chunks_by_vector ON chunks (vector_key);
 """
+# Reading dates from the table itself would read through the texts. Catalogues made before it was there get it too.
+_BY_DATE = "CREATE INDEX IF NOT EXISTS documents_by_date ON documents (modified, id)"
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Catalog:
         Raises `UserError` when the file is damaged, comes from a newer version, or can't be written.
         """
         self.path = path
+        self.revision = 0  # counts the changes to documents, so that what is derived from them knows when it is old
         self._lock = threading.RLock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,6 +101,11 @@ class Catalog:
             raise UserError(f"The catalogue {path} was made by a newer version: update, or set ASSISTANT_DATA to another folder.")
         if version == 0:
             self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={_SCHEMA_VERSION}; COMMIT;")
+        self._add_index()
+
+    def _add_index(self) -> None:
+        with suppress(sqlite3.OperationalError):  # another process is writing, or the disk is full: it only costs speed
+            self._db.execute(_BY_DATE)
 
     def close(self) -> None:
         """Close the file; the catalogue can't be used afterwards."""
@@ -173,6 +181,7 @@ class Catalog:
                 ],
             )
             db.execute("INSERT OR REPLACE INTO settings VALUES ('behind', '1')")
+            self.revision += 1
         return sorted(before - {chunk.id for chunk in chunks})
 
     def touch(self, id: str, state: FileState) -> None:
@@ -195,6 +204,7 @@ class Catalog:
             db.execute("DELETE FROM failures WHERE id = ?", [id])
             if gone:
                 db.execute("INSERT OR REPLACE INTO settings VALUES ('behind', '1')")
+            self.revision += 1
         return gone
 
     def drop_unused_vectors(self) -> None:
@@ -228,6 +238,42 @@ class Catalog:
         title, text, headings, pages, sha256 = (str(value) for value in rows[0])
         return Document(id, title, text, tuple(Heading(*h) for h in json.loads(headings)), tuple(json.loads(pages)), sha256)
 
+    def titles(self) -> list[tuple[str, str]]:
+        """Return (id, title) of all documents."""
+        return [(str(id), str(title)) for id, title in self._rows("SELECT id, title FROM documents")]
+
+    def document_ids(
+        self,
+        ids: Sequence[str] = (),
+        folders: Sequence[str] = (),
+        suffixes: Sequence[str] = (),
+        after: int | None = None,
+        before: int | None = None,
+    ) -> list[str]:
+        """Return the ids of the documents that match everything that is given, in no order.
+
+        A document lies in the right place when it is one of `ids` or lies below one of `folders` (`a/b`;
+        an empty name is the corpus folder). `suffixes` are in lower case with their dot; `after` (included) and
+        `before` (excluded) are nanoseconds since 1970.
+        """
+        clauses, values = ["1"], list[object]()
+        if ids or folders:
+            places = ["id IN (SELECT value FROM json_each(?))"]
+            values.append(json.dumps(list(ids)))
+            for folder in folders:
+                start = f"{folder}/" if folder else ""
+                places.append("substr(id, 1, ?) = ?")
+                values += [len(start), start]
+            clauses.append(f"({' OR '.join(places)})")
+        if suffixes:
+            clauses.append(f"({' OR '.join(['lower(substr(id, ?)) = ?'] * len(suffixes))})")
+            values += [value for suffix in suffixes for value in (-len(suffix), suffix)]
+        for bound, sign in ((after, ">="), (before, "<")):
+            if bound is not None:
+                clauses.append(f"modified {sign} ?")
+                values.append(bound)
+        return [str(row[0]) for row in self._rows(f"SELECT id FROM documents WHERE {' AND '.join(clauses)}", values)]
+
     # Chunks
 
     def count(self) -> int:
@@ -237,6 +283,11 @@ class Catalog:
     def chunk_ids(self) -> list[str]:
         """Return the ids of all chunks, in the order they were written."""
         return [str(row[0]) for row in self._rows("SELECT id FROM chunks ORDER BY row")]
+
+    def chunk_ids_of(self, documents: Iterable[str], limit: int = -1) -> list[str]:
+        """Return the ids of the chunks of `documents`, of the first `limit` of them when it isn't negative."""
+        query = "SELECT id FROM chunks WHERE document_id IN (SELECT value FROM json_each(?)) LIMIT ?"
+        return [str(row[0]) for row in self._rows(query, [json.dumps(list(documents)), limit])]
 
     def chunks(self, ids: Sequence[str]) -> list[Chunk]:
         """Return the chunks of `ids` in that order; ids that are not in the catalogue are left out."""
@@ -278,3 +329,16 @@ class Catalog:
                 row: Vectors = np.frombuffer(vector, "<f4").astype(np.float32)
                 found[str(id)] = Embedded(row, np.frombuffer(sentences, np.int8).reshape(-1, len(row)))
         return found
+
+    def all_vectors(self, dim: int) -> tuple[list[str], list[str], Vectors]:
+        """Return the ids of all chunks, of their documents, and their vectors `(chunks, dim)`."""
+        with self._lock:
+            rows = self._rows("SELECT c.id, c.document_id, c.vector_key FROM chunks c")
+            places: dict[str, list[int]] = {}
+            for place, (_, _, key) in enumerate(rows):
+                places.setdefault(str(key), []).append(place)
+            vectors = np.zeros((len(rows), dim), np.float32)
+            # In the order of the file: following the key of each chunk would take four times as long.
+            for key, vector in self._db.execute("SELECT key, vector FROM vectors"):
+                vectors[places.get(key, [])] = np.frombuffer(vector, "<f4")
+        return [str(row[0]) for row in rows], [str(row[1]) for row in rows], vectors

@@ -18,6 +18,7 @@ from assistant.settings import SETTINGS, Settings, load_settings, stay_offline
 
 if TYPE_CHECKING:
     from assistant.answer import Answer, Assistant
+    from assistant.filters import Filter
     from assistant.retrieval import Hit
     from assistant.sync import FileResult, Report
 
@@ -38,14 +39,24 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--json", action="store_true", help="print JSON for programs")
         return sub
 
+    def filtered(sub: argparse.ArgumentParser) -> None:
+        only = sub.add_argument_group("only in some documents", "each can be given several times; dates are of the file")
+        only.add_argument("--document", action="append", default=[], metavar="ID", help="this one, as `assistant list` shows it")
+        only.add_argument("--folder", action="append", default=[], metavar="F", help="those in this folder of the corpus")
+        only.add_argument("--type", action="append", default=[], metavar="T", help="those of this type, such as pdf")
+        only.add_argument("--after", metavar="DATE", help="modified on this day (YYYY-MM-DD) or later")
+        only.add_argument("--before", metavar="DATE", help="modified before this day")
+
     serve = command("serve", "index the corpus and start the app in the browser", json=False)
     serve.add_argument("--host", help="address to listen on (ASSISTANT_HOST)")
     serve.add_argument("--port", type=int, help="port to listen on (ASSISTANT_PORT)")
     ask = command("ask", "answer a question in the terminal, with its sources")
     ask.add_argument("question", metavar="QUESTION")
+    filtered(ask)
     search = command("search", "show the passages for a query, without a language model")
     search.add_argument("query", metavar="QUERY")
     search.add_argument("-k", type=int, default=5, metavar="N", help="how many passages (1 to 1000, default 5)")
+    filtered(search)
     command("sync", "index what is new or changed in the corpus folder, drop what was removed")
     add = command("add", "copy files or folders into the corpus folder and index them")
     add.add_argument("paths", nargs="+", metavar="PATH", type=Path)
@@ -173,15 +184,21 @@ def _serve(options: argparse.Namespace, settings: Settings) -> int:
     os._exit(0)
 
 
+def _filter(options: argparse.Namespace) -> "Filter":
+    from assistant.filters import parse_filter
+
+    return parse_filter(options.document, options.folder, options.type, options.after, options.before)
+
+
 def _ask(options: argparse.Namespace, settings: Settings) -> int:
     from assistant.answer import Answer, check_question
 
-    question = check_question(options.question)
+    question, only = check_question(options.question), _filter(options)
     with _opened(settings) as assistant:
         _sync(assistant)
         answer = Answer(question)
         live = sys.stdout.isatty() and not options.json
-        for answer in assistant.ask(question):
+        for answer in assistant.ask(question, filter=only):
             if live and not answer.final:
                 print(f"\r\033[K{answer.text.splitlines()[-1][-100:] if answer.text else '…'}", end="", flush=True)
         if live:
@@ -225,9 +242,10 @@ def _answer(answer: "Answer") -> dict[str, Any]:
 def _search(options: argparse.Namespace, settings: Settings) -> int:
     if not 1 <= options.k <= 1000:
         raise UserError(f"-k is {options.k}: it must be between 1 and 1000.")
+    only = _filter(options)
     with _opened(settings) as assistant:
         _sync(assistant)
-        hits = assistant.search(options.query, options.k)
+        hits = assistant.search(options.query, options.k, only)
     if options.json:
         _print_json([_hit(hit) for hit in hits])
         return 0

@@ -10,10 +10,13 @@ import numpy as np
 from assistant import chunking, lexical
 from assistant.catalog import Catalog, DocumentInfo, FileState, vector_key
 from assistant.chunking import Chunk, chunk_document
+from assistant.cross_encoder import RERANKED, Reranker
 from assistant.documents import Document
 from assistant.embedding import Embedder, SentenceVectors
 from assistant.errors import DocumentError
+from assistant.filters import EVERYTHING, Filter
 from assistant.index import Index
+from assistant.mentions import Mentions
 from assistant.retrieval import Hit, Mode, search
 
 _EMBED_BATCH = 32  # chunks embedded between two writes
@@ -31,15 +34,23 @@ class _Pending:
 class Collection:
     """What can be searched. Documents that were put or removed are found, or not, after `flush`."""
 
-    def __init__(self, data: Path, embedder: Embedder, report: Callable[[str], None] = lambda line: None) -> None:
+    def __init__(
+        self,
+        data: Path,
+        embedder: Embedder,
+        report: Callable[[str], None] = lambda line: None,
+        reranker: Reranker | None = None,
+    ) -> None:
         """Open or make the catalogue and index in `data`. `report` is called before anything slow.
 
-        Raises `UserError` when the catalogue can't be used.
+        `reranker` orders the best passages of mode "full" again. Raises `UserError` when the catalogue can't be used.
         """
         self.embedder = embedder
+        self.reranker = reranker
         self._writing = threading.RLock()
         self._pending = _Pending()
         self.catalog = Catalog(data / "catalog.sqlite3")
+        self._mentions = Mentions(self.catalog)
         self._note_model(report)
         report("Opening the index…")
         self.index = Index(data, self.catalog, embedder)
@@ -61,9 +72,19 @@ class Collection:
                 self.catalog.remove_document(info.id)
         self.catalog.set_settings({**made_with, "behind": "1"})
 
-    def search(self, query: str, limit: int, mode: Mode = "full") -> list[Hit]:
-        """Return the `limit` best passages for `query`, best first."""
-        return search(query, limit, self.catalog, self.index, self.embedder, mode)
+    def search(self, query: str, limit: int, mode: Mode = "full", filter: Filter = EVERYTHING) -> list[Hit]:
+        """Return the `limit` best passages for `query`, best first, of the documents that `filter` allows.
+
+        Documents that the query names are favoured. Raises `UserError` when the reranker can't be used.
+        """
+        documents = filter.matching(self.catalog)
+        favoured = self._mentions.named(query)
+        if documents is not None and favoured:
+            favoured = sorted({*favoured} & {*documents})
+        reranker = self.reranker if mode == "full" and limit > 0 else None
+        depth = max(limit, RERANKED) if reranker else limit
+        hits = search(query, depth, self.catalog, self.index, self.embedder, mode, documents, favoured)
+        return reranker.rerank(query, hits)[:limit] if reranker else hits
 
     def passage_vectors(self, hits: Sequence[Hit]) -> list[SentenceVectors]:
         """Return the sentence vectors of each hit's chunk; none for a chunk that was removed since."""

@@ -10,6 +10,7 @@ import numpy as np
 from assistant.catalog import Catalog
 from assistant.dense import DenseIndex
 from assistant.embedding import Embedder, Vectors
+from assistant.exact import ExactIndex
 from assistant.lexical import LexicalIndex
 
 _CANARIES = 256  # finds 2 % of vectors missing with a probability of 99 %
@@ -27,6 +28,7 @@ class Index:
         self._catalog = catalog
         self._embedder = embedder
         self._dense: DenseIndex | None = None
+        self._exact = ExactIndex(catalog, embedder.dim)
         self.rebuilt = False
         if not self._open():
             self.rebuild(progress)
@@ -79,6 +81,7 @@ class Index:
         if self._dense is not None:
             self._dense.close()
         self._dense, self._lexical = dense, lexical
+        self._exact.forget()
         self.rebuilt = True
         self._catalog.set_settings({"generation": str(generation), "behind": ""})
         for old in self._root.glob("gen-*"):
@@ -96,21 +99,29 @@ class Index:
         """
         assert self._dense is not None
         try:
-            self._dense.update(ids, self._vectors(ids), gone)
-            self._lexical.update(self._catalog.chunks(ids), gone)
+            chunks, vectors = self._catalog.chunks(ids), self._vectors(ids)
+            self._dense.update(ids, vectors, gone)
+            self._lexical.update(chunks, gone)
+            self._exact.update(chunks, vectors, gone)
         except Exception:
             self.rebuild()
         else:
             self._catalog.set_settings({"behind": ""})
 
-    def dense(self, vector: Vectors, limit: int) -> list[tuple[str, float]]:
-        """Return (chunk id, cosine) of the chunks nearest to `vector` `(dim,)`, best first."""
+    def dense(self, vector: Vectors, limit: int, documents: Sequence[str] | None = None) -> list[tuple[str, float]]:
+        """Return (chunk id, cosine) of the chunks nearest to `vector` `(dim,)`, best first.
+
+        With `documents`, only chunks of these, searched exactly: Chroma's own filter takes up to half a
+        second and finds 75 % of the nearest (100,000 chunks, half of them allowed).
+        """
+        if documents is not None:
+            return self._exact.search(vector, limit, documents)
         assert self._dense is not None
         return self._dense.search(vector[None, :], limit)[0]
 
-    def lexical(self, query: str, limit: int) -> list[tuple[str, float]]:
-        """Return (chunk id, BM25 score) of the chunks that share words with `query`, best first."""
-        return self._lexical.search(query, limit)
+    def lexical(self, query: str, limit: int, documents: Sequence[str] | None = None) -> list[tuple[str, float]]:
+        """Return (chunk id, BM25 score) of the chunks that share words with `query`, best first; only of `documents` if given."""
+        return self._lexical.search(query, limit, documents)
 
     def close(self) -> None:
         """Let go of the files."""

@@ -15,6 +15,10 @@ from assistant.lexical import terms
 from assistant.sentences import Span
 
 CANDIDATES = 100  # taken from each index before fusion
+_FAVOURED = 20  # taken beside them of the documents that the question names
+# Added to the score of their chunks. Of 60 questions about six reports whose year stands in the name of the file alone, the
+# right passage came first for 17 % without it, 53 % at 0.15, 93 % at 0.3.
+_FAVOUR = 0.3
 Mode = Literal["dense", "lexical", "hybrid", "full"]
 # Weights of the three scores (dense, lexical, best sentence), each scaled to 0..1 over the candidates.
 # The app uses "full"; the others are there to be compared with.
@@ -83,16 +87,30 @@ def _scaled(scores: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.ndarray[
     return (scores - low) / (high - low) if high > low else np.ones_like(scores)
 
 
-def search(query: str, limit: int, catalog: Catalog, index: Index, embedder: Embedder, mode: Mode = "full") -> list[Hit]:
+def search(
+    query: str,
+    limit: int,
+    catalog: Catalog,
+    index: Index,
+    embedder: Embedder,
+    mode: Mode = "full",
+    documents: Sequence[str] | None = None,
+    favoured: Sequence[str] = (),
+) -> list[Hit]:
     """Return the `limit` best chunks (200 at most) for `query`, by dense, lexical and sentence scores fused.
 
-    Only chunks that the catalogue holds are returned, whatever the indexes say.
+    Only chunks that the catalogue holds are returned, whatever the indexes say. With `documents`, only chunks of
+    these, `limit` of them if there are so many. Chunks of `favoured` documents are sure to be looked at, and score more.
     """
-    if not query.strip() or limit < 1:
+    if not query.strip() or limit < 1 or (documents is not None and not documents):
         return []
     vector = embedder.embed([query])[0]
-    lexical = dict(index.lexical(query, CANDIDATES)) if mode != "dense" else {}
-    nearest = [id for id, _ in index.dense(vector, CANDIDATES)] if mode != "lexical" else []
+    depth = CANDIDATES if documents is None else max(CANDIDATES, limit)
+    lexical = dict(index.lexical(query, depth, documents)) if mode != "dense" else {}
+    nearest = [id for id, _ in index.dense(vector, depth, documents)] if mode != "lexical" else []
+    if favoured:
+        lexical |= dict(index.lexical(query, _FAVOURED, favoured)) if mode != "dense" else {}
+        nearest += [id for id, _ in index.dense(vector, _FAVOURED, favoured)] if mode != "lexical" else []
     ids = list(dict.fromkeys(nearest + list(lexical)))
     stored = catalog.vectors(ids)
     ids = [id for id in ids if id in stored]
@@ -106,6 +124,9 @@ def search(query: str, limit: int, catalog: Catalog, index: Index, embedder: Emb
     scaled_words = _scaled(words) if words.any() else np.zeros_like(words)
     of_dense, of_lexical, of_sentence = _WEIGHTS[mode]
     score = of_dense * _scaled(dense) + of_lexical * scaled_words + of_sentence * _scaled(best)
+    if favoured:
+        own = set(catalog.chunk_ids_of(favoured))
+        score = (score + _FAVOUR * np.array([id in own for id in ids])) / (1 + _FAVOUR)
     order = [int(position) for position in np.argsort(-score, kind="stable")[:limit]]
     chunks = {chunk.id: chunk for chunk in catalog.chunks([ids[position] for position in order])}
     return [

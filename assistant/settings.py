@@ -32,6 +32,9 @@ SETTINGS = (
     Setting("OPENAI_BASE_URL", "", "an OpenAI-compatible endpoint to use instead of the embedded model (also OPENAI_API_BASE)"),
     Setting("OPENAI_API_KEY", "", "its key, if it wants one"),
     Setting("ASSISTANT_EMBEDDING_MODEL", "all-MiniLM-L6-v2", "any other sentence-transformers model by name or path"),
+    Setting(
+        "ASSISTANT_RERANKER", "", "a cross-encoder of sentence-transformers, by name or path, to order the best passages again"
+    ),
     Setting("ASSISTANT_CONTEXT_TOKENS", "4096", "window of the language model, in tokens"),
     Setting("ASSISTANT_ANSWER_TOKENS", "400", "longest answer, in tokens"),
     Setting("ASSISTANT_PASSAGES", "8", "passages shown beside an answer"),
@@ -57,6 +60,7 @@ class Settings:
     base_url: str
     api_key: str = field(repr=False)
     embedding_model: str
+    reranker: str
     context_tokens: int
     answer_tokens: int
     passages: int
@@ -110,6 +114,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         base_url=base_url,
         api_key=text("OPENAI_API_KEY"),
         embedding_model=text("ASSISTANT_EMBEDDING_MODEL"),
+        reranker=text("ASSISTANT_RERANKER"),
         context_tokens=whole("ASSISTANT_CONTEXT_TOKENS", 1024, 1_000_000),
         answer_tokens=whole("ASSISTANT_ANSWER_TOKENS", 16, 32_000),
         passages=whole("ASSISTANT_PASSAGES", 1, 50),
@@ -124,15 +129,14 @@ def stay_offline(settings: Settings) -> None:
 
     Only a model that the user names on the Hugging Face Hub opens the hub.
     """
-    own_embedding = (
-        settings.embedding_model == SETTINGS_DEFAULTS["ASSISTANT_EMBEDDING_MODEL"] or Path(settings.embedding_model).exists()
-    )
+    named = {settings.embedding_model, settings.reranker} - {SETTINGS_DEFAULTS["ASSISTANT_EMBEDDING_MODEL"], ""}
+    offline = "1" if all(Path(name).expanduser().exists() for name in named) else "0"
     os.environ.update(
         GRADIO_ANALYTICS_ENABLED="False",
-        HF_HUB_OFFLINE="1" if own_embedding else "0",
-        TRANSFORMERS_OFFLINE="1" if own_embedding else "0",
+        HF_HUB_OFFLINE=offline,
+        TRANSFORMERS_OFFLINE=offline,
         HF_HUB_DISABLE_TELEMETRY="1",
-        HF_HUB_DISABLE_PROGRESS_BARS="1" if own_embedding else "0",
+        HF_HUB_DISABLE_PROGRESS_BARS=offline,
         ANONYMIZED_TELEMETRY="False",
         LANGSMITH_TRACING="false",
         LANGCHAIN_TRACING_V2="false",

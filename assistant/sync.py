@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from assistant.catalog import FileState
 from assistant.chunking import Chunk
 from assistant.collection import Collection
+from assistant.cross_encoder import load_reranker
 from assistant.documents import Document, clean_line, corpus_files, load_document, supported_suffixes
 from assistant.embedding import load_embedder
 from assistant.errors import DocumentError, OwnedError, UserError
@@ -66,7 +67,7 @@ class Corpus(Collection):
             raise OwnedError(_owned_message(self._owner)) from None
         self.set_address("")
         try:
-            super().__init__(settings.data, load_embedder(settings, report), report)
+            super().__init__(settings.data, load_embedder(settings, report), report, load_reranker(settings))
         except BaseException:
             self._lock.release()
             raise

@@ -20,6 +20,7 @@ from filelock import FileLock
 from assistant import chunking, lexical
 from assistant.catalog import FileState
 from assistant.collection import Collection
+from assistant.cross_encoder import load_reranker
 from assistant.documents import Document
 from assistant.embedding import Embedder, load_embedder
 from assistant.errors import DocumentError, UserError
@@ -104,7 +105,7 @@ def indexed(dataset: Dataset, settings: Settings, embedder: Embedder) -> Collect
     if free < 500_000_000:
         raise UserError(f"Only {free / 1e6:.0f} MB of disk are free: make room, or delete {folder.parent}.")
     with FileLock(folder / "lock"):
-        collection = Collection(folder, embedder, lambda line: print(f"  {line}", file=sys.stderr))
+        collection = Collection(folder, embedder, lambda line: print(f"  {line}", file=sys.stderr), load_reranker(settings))
         known = collection.catalog.file_states()
         missing = [document for document in dataset.documents if known.get(document.id) != _state(document)]
         try:
@@ -166,6 +167,7 @@ def measure(dataset: Dataset, collection: Collection, settings: Settings, mode: 
         rankings = {id: list(dict.fromkeys(hit.chunk.document_id for hit in hits)) for id, hits in found.items()}
         scores = document_measures(dataset.questions, rankings, k)
     names = list(next(iter(scores.values())))
+    reranker = collection.reranker if mode == "full" else None
     return Run(
         set=dataset.name,
         data=dataset.data,
@@ -175,10 +177,14 @@ def measure(dataset: Dataset, collection: Collection, settings: Settings, mode: 
         seconds=round(time.monotonic() - started, 1),
         settings={
             "embedding_model": settings.embedding_model,
+            "reranker": reranker.name if reranker else "",
             "median_seconds": round(statistics.median(seconds), 4),
             "machine": machine(),
         },
-        models={"embedding": {"name": collection.embedder.name, "fingerprint": collection.embedder.fingerprint}},
+        models={
+            "embedding": {"name": collection.embedder.name, "fingerprint": collection.embedder.fingerprint},
+            **({"reranker": {"name": reranker.name, "fingerprint": reranker.fingerprint}} if reranker else {}),
+        },
         versions={
             "chunking": str(chunking.VERSION),
             "lexical": str(lexical.VERSION),
