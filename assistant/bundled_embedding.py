@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assistant.chunking import MAX_TOKENS, Chunk
-from assistant.embedding import BUNDLED, Embedded, Embedder, Vectors, quantise, unbounded, unit
+from assistant.embedding import BUNDLED, Embedded, EmbeddedQuestion, Embedder, Vectors, quantise, unbounded, unit
 from assistant.errors import UserError
+from assistant.late_interaction import basis_digest, pack, project
 from assistant.sentences import Span
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class BundledEmbedder(Embedder):
         if threads:
             config["INFERENCE_NUM_THREADS"] = threads
         self._compiled = core.compile_model(core.read_model(path), "CPU", config)
-        super().__init__(f"{BUNDLED} {path.parent.name}")
+        super().__init__(f"{BUNDLED} {path.parent.name} {basis_digest()}")
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         encodings = self._truncating.encode_batch(list(texts))
@@ -62,6 +63,12 @@ class BundledEmbedder(Embedder):
             vectors[index] = tokens.mean(axis=0)
         return unit(vectors)
 
+    def embed_question(self, text: str) -> EmbeddedQuestion:
+        encoding = self._truncating.encode(text)
+        [(_, tokens)] = self._token_vectors([encoding])
+        # The model's marks around the text mean nothing to a passage's words.
+        return EmbeddedQuestion(unit(tokens.mean(axis=0)), project(tokens[1:-1]), tuple(encoding.offsets[1:-1]))
+
     def embed_chunks(self, chunks: Sequence[Chunk]) -> list[Embedded]:
         """Embed each chunk; a sentence's vector is the mean of its tokens' (late chunking, arXiv 2409.04701)."""
         encodings = self._truncating.encode_batch([chunk.prefix + chunk.text for chunk in chunks])
@@ -69,7 +76,7 @@ class BundledEmbedder(Embedder):
         for index, tokens in self._token_vectors(encodings):
             chunk = chunks[index]
             sentences = _pool(tokens, encodings[index].offsets, chunk.sentences, len(chunk.prefix))
-            results[index] = Embedded(unit(tokens.mean(axis=0)), quantise(sentences))
+            results[index] = Embedded(unit(tokens.mean(axis=0)), quantise(sentences), pack(project(tokens)))
         return [results[index] for index in range(len(chunks))]
 
     def _token_vectors(self, encodings: Sequence[Any]) -> Iterator[tuple[int, Vectors]]:

@@ -12,15 +12,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from assistant.chunking import Chunk
 from assistant.documents import Document, Heading
-from assistant.embedding import Embedded, Vectors
+from assistant.embedding import Embedded, SentenceVectors, Vectors
 from assistant.errors import UserError
+from assistant.late_interaction import NO_TOKENS, TokenVectors
+from assistant.lexical import ChunkTerms, chunk_terms
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE documents (
@@ -30,14 +33,18 @@ CREATE TABLE documents (
 CREATE TABLE failures (
     id TEXT PRIMARY KEY, size INTEGER NOT NULL, modified INTEGER NOT NULL, reason TEXT NOT NULL
 ) STRICT;
-CREATE TABLE vectors (key TEXT PRIMARY KEY, vector BLOB NOT NULL, sentences BLOB NOT NULL) STRICT;
+CREATE TABLE vectors (key TEXT PRIMARY KEY, vector BLOB NOT NULL, sentences BLOB NOT NULL, tokens BLOB NOT NULL) STRICT;
 CREATE TABLE chunks (
     row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, document_id TEXT NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
     start INTEGER NOT NULL, end INTEGER NOT NULL, heading TEXT NOT NULL, page INTEGER, sentences TEXT NOT NULL,
-    vector_key TEXT NOT NULL
+    vector_key TEXT NOT NULL, terms BLOB NOT NULL
 ) STRICT;
 CREATE INDEX chunks_by_document ON chunks (document_id);
 CREATE INDEX chunks_by_vector ON chunks (vector_key);
+"""
+_FROM_1 = """
+ALTER TABLE vectors ADD COLUMN tokens BLOB NOT NULL DEFAULT x'';
+ALTER TABLE chunks ADD COLUMN terms BLOB NOT NULL DEFAULT x'';
 """
 # Reading dates from the table itself would read through the texts. Catalogues made before it was there get it too.
 _BY_DATE = "CREATE INDEX IF NOT EXISTS documents_by_date ON documents (modified, id)"
@@ -62,6 +69,14 @@ class DocumentInfo:
     chunks: int
     indexed_at: str
     reason: str = ""
+
+
+class Candidate(NamedTuple):
+    """What scores a chunk: its vector `(dim,)`, those of its sentences `(sentences, dim)`, and its terms (`lexical.chunk_terms`)."""
+
+    vector: Vectors
+    sentences: SentenceVectors
+    terms: ChunkTerms
 
 
 def vector_key(chunk: Chunk, fingerprint: str) -> str:
@@ -101,6 +116,8 @@ class Catalog:
             raise UserError(f"The catalogue {path} was made by a newer version: update, or set ASSISTANT_DATA to another folder.")
         if version == 0:
             self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={_SCHEMA_VERSION}; COMMIT;")
+        if version == 1:  # what the new columns hold comes with the next sync: the model's fingerprint is another one too
+            self._db.executescript(f"BEGIN; {_FROM_1} PRAGMA user_version={_SCHEMA_VERSION}; COMMIT;")
         self._add_index()
 
     def _add_index(self) -> None:
@@ -157,8 +174,11 @@ class Catalog:
     def put_vectors(self, vectors: dict[str, Embedded]) -> None:
         """Store vectors by key, ahead of the chunks that use them: embedding that was done is kept."""
         with self._writing() as db:
-            rows = [(key, item.vector.astype("<f4").tobytes(), item.sentences.tobytes()) for key, item in vectors.items()]
-            db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
+            rows = [
+                (key, item.vector.astype("<f4").tobytes(), item.sentences.tobytes(), item.tokens.tobytes())
+                for key, item in vectors.items()
+            ]
+            db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", rows)
 
     def put_document(self, document: Document, state: FileState, chunks: Sequence[Chunk], keys: Sequence[str]) -> list[str]:
         """Replace a document and its chunks in one transaction, and mark the indexes as behind.
@@ -174,9 +194,9 @@ class Catalog:
             db.execute("DELETE FROM failures WHERE id = ?", [document.id])
             db.execute("INSERT INTO documents VALUES (?,?,?,?,?,?,?,?,?)", (*values, state.size, state.modified, now))
             db.executemany(
-                "INSERT INTO chunks (id, document_id, start, end, heading, page, sentences, vector_key) VALUES (?,?,?,?,?,?,?,?)",
+                "INSERT INTO chunks (id, document_id, start, end, heading, page, sentences, vector_key, terms) VALUES (?,?,?,?,?,?,?,?,?)",
                 [
-                    (c.id, c.document_id, c.start, c.end, c.heading, c.page, json.dumps(c.sentences), key)
+                    (c.id, c.document_id, c.start, c.end, c.heading, c.page, json.dumps(c.sentences), key, chunk_terms(c).tobytes())
                     for c, key in zip(chunks, keys, strict=True)
                 ],
             )
@@ -315,20 +335,31 @@ class Catalog:
                 )
         return [found[id] for id in ids if id in found]
 
-    def vectors(self, ids: Sequence[str]) -> dict[str, Embedded]:
-        """Return the vectors of the chunks of `ids` that are in the catalogue."""
-        found: dict[str, Embedded] = {}
+    def _by_chunk(self, columns: str, ids: Sequence[str]) -> Iterator[tuple[object, ...]]:
+        """Yield rows of a chunk's id and `columns` of its chunk `c` and vectors `v`, in no order."""
         for first in range(0, len(ids), 500):
             part = list(ids[first : first + 500])
             marks = ",".join("?" * len(part))
-            query = (
-                f"SELECT c.id, v.vector, v.sentences FROM chunks c JOIN vectors v ON v.key = c.vector_key WHERE c.id IN ({marks})"
-            )
-            for id, vector, sentences in self._rows(query, part):
-                assert isinstance(vector, bytes) and isinstance(sentences, bytes)
-                row: Vectors = np.frombuffer(vector, "<f4").astype(np.float32)
-                found[str(id)] = Embedded(row, np.frombuffer(sentences, np.int8).reshape(-1, len(row)))
+            query = f"SELECT c.id, {columns} FROM chunks c JOIN vectors v ON v.key = c.vector_key WHERE c.id IN ({marks})"
+            yield from self._rows(query, part)
+
+    def vectors(self, ids: Sequence[str]) -> dict[str, Vectors]:
+        """Return the vectors `(dim,)` of the chunks of `ids` that are in the catalogue."""
+        return {str(id): np.frombuffer(_bytes(vector), "<f4") for id, vector in self._by_chunk("v.vector", ids)}
+
+    def candidates(self, ids: Sequence[str]) -> dict[str, Candidate]:
+        """Return what scores the chunks of `ids` that are in the catalogue."""
+        found: dict[str, Candidate] = {}
+        for id, vector, sentences, terms in self._by_chunk("v.vector, v.sentences, c.terms", ids):
+            row = np.frombuffer(_bytes(vector), "<f4")
+            matrix = np.frombuffer(_bytes(sentences), np.int8).reshape(-1, len(row))
+            found[str(id)] = Candidate(row, matrix, np.frombuffer(_bytes(terms), "<u4"))
         return found
+
+    def tokens(self, ids: Sequence[str]) -> dict[str, TokenVectors]:
+        """Return the token vectors of the chunks of `ids` that are in the catalogue."""
+        rows = self._by_chunk("v.tokens", ids)
+        return {str(id): np.frombuffer(_bytes(tokens), np.uint8).reshape(-1, NO_TOKENS.shape[1]) for id, tokens in rows}
 
     def all_vectors(self, dim: int) -> tuple[list[str], list[str], Vectors]:
         """Return the ids of all chunks, of their documents, and their vectors `(chunks, dim)`."""
@@ -342,3 +373,8 @@ class Catalog:
             for key, vector in self._db.execute("SELECT key, vector FROM vectors"):
                 vectors[places.get(key, [])] = np.frombuffer(vector, "<f4")
         return [str(row[0]) for row in rows], [str(row[1]) for row in rows], vectors
+
+
+def _bytes(value: object) -> bytes:
+    assert isinstance(value, bytes)
+    return value

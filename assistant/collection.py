@@ -66,8 +66,8 @@ class Collection:
         stored = {name: self.catalog.setting(name) for name in made_with}
         if stored == made_with:
             return
-        if any(stored[name] not in ("", made_with[name]) for name in ("fingerprint", "chunking")):
-            report("The embedding model or the chunking changed: everything is indexed again.")
+        if any(stored[name] not in ("", value) for name, value in made_with.items()):
+            report("The embedding model or the way texts are cut changed: everything is indexed again.")
             for info in self.catalog.documents():
                 self.catalog.remove_document(info.id)
         self.catalog.set_settings({**made_with, "behind": "1"})
@@ -88,7 +88,7 @@ class Collection:
 
     def passage_vectors(self, hits: Sequence[Hit]) -> list[SentenceVectors]:
         """Return the sentence vectors of each hit's chunk; none for a chunk that was removed since."""
-        stored = self.catalog.vectors([hit.chunk.id for hit in hits])
+        stored = self.catalog.candidates([hit.chunk.id for hit in hits])
         gone = np.empty((0, self.embedder.dim), np.int8)
         return [stored[hit.chunk.id].sentences if hit.chunk.id in stored else gone for hit in hits]
 
@@ -115,7 +115,7 @@ class Collection:
                 self._pending.gone += self.catalog.put_document(document, state, chunks, part)
                 self._pending.ids += [chunk.id for chunk in chunks]
             if len(self._pending.ids) + len(self._pending.gone) >= _INDEX_BATCH:
-                self.flush()
+                self._update_index()
         return cut
 
     def drop(self, id: str) -> None:
@@ -129,12 +129,15 @@ class Collection:
             self._pending.gone += self.catalog.put_failure(id, state, reason)
 
     def flush(self) -> None:
-        """Bring the indexes in step with the catalogue."""
+        """Bring the indexes in step with the catalogue, and drop the vectors that no chunk uses any more."""
         with self._writing:
-            pending, self._pending = self._pending, _Pending()
-            if pending.ids or pending.gone:
-                self.index.update(pending.ids, pending.gone)
-                self.catalog.drop_unused_vectors()
+            self._update_index()
+            self.catalog.drop_unused_vectors()
+
+    def _update_index(self) -> None:
+        pending, self._pending = self._pending, _Pending()
+        if pending.ids or pending.gone:
+            self.index.update(pending.ids, pending.gone)
 
     def _embed_missing(self, chunks: Sequence[Chunk], keys: Sequence[str]) -> None:
         stored = self.catalog.stored_keys(keys)

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from assistant.chunking import MAX_TOKENS, Chunk
 from assistant.errors import UserError
+from assistant.late_interaction import NO_TOKENS, TOKEN_DIM, TokenVectors
+from assistant.sentences import Span
 from assistant.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,10 +26,19 @@ _PROBE = "The quick brown fox jumps over the lazy dog."
 
 
 class Embedded(NamedTuple):
-    """The vectors of one chunk: its own `(dim,)`, and one for each of its sentences `(sentences, dim)`."""
+    """The vectors of one chunk: its own `(dim,)`, one for each of its sentences `(sentences, dim)`, and its tokens'."""
 
     vector: Vectors
     sentences: SentenceVectors
+    tokens: TokenVectors
+
+
+class EmbeddedQuestion(NamedTuple):
+    """The vectors of one question: its own `(dim,)`, its tokens' `(tokens, TOKEN_DIM)`, and their spans of characters."""
+
+    vector: Vectors
+    tokens: Vectors
+    spans: tuple[Span, ...]
 
 
 class Embedder(ABC):
@@ -51,6 +62,10 @@ class Embedder(ABC):
     @abstractmethod
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return unit vectors `(len(texts), dim)` of questions or statements; beyond `max_tokens` nothing is read."""
+
+    def embed_question(self, text: str) -> EmbeddedQuestion:
+        """Return the vectors of a question; a model whose token vectors aren't used has none."""
+        return EmbeddedQuestion(self.embed([text])[0], np.empty((0, TOKEN_DIM), np.float32), ())
 
     @abstractmethod
     def embed_chunks(self, chunks: Sequence[Chunk]) -> list[Embedded]:
@@ -101,7 +116,7 @@ class SentenceTransformerEmbedder(Embedder):
         first = len(chunks)
         for row, chunk in enumerate(chunks):
             last = first + len(chunk.sentences)
-            results.append(Embedded(vectors[row], quantise(vectors[first:last])))
+            results.append(Embedded(vectors[row], quantise(vectors[first:last]), NO_TOKENS))
             first = last
         return results
 

@@ -49,7 +49,7 @@ class ExactIndex:
             if len(few) <= _FEW:
                 stored = self._catalog.vectors(few)
                 ids = list(stored)
-                vectors = np.stack([stored[id].vector for id in ids]) if ids else np.empty((0, self._dim), np.float32)
+                vectors = np.stack([stored[id] for id in ids]) if ids else np.empty((0, self._dim), np.float32)
                 return _best(ids, np.arange(len(ids)), vectors @ vector, limit)
             table = self._loaded()
         rows = table.rows(documents)

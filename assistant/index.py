@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from assistant.catalog import Catalog
 from assistant.dense import DenseIndex
@@ -62,7 +63,7 @@ class Index:
         stored = self._catalog.vectors(sample)
         if len(stored) != len(sample) or not sample:
             return not sample
-        found = self._dense.search(np.stack([stored[id].vector for id in sample]), 1)
+        found = self._dense.search(np.stack([stored[id] for id in sample]), 1)
         # A chunk with the very same text in another document may come first.
         return all(hits and (hits[0][0] == id or hits[0][1] > 1 - 1e-4) for id, hits in zip(sample, found, strict=True))
 
@@ -90,7 +91,7 @@ class Index:
 
     def _vectors(self, ids: Sequence[str]) -> Vectors:
         stored = self._catalog.vectors(ids)
-        return np.stack([stored[id].vector for id in ids]) if ids else np.empty((0, self._embedder.dim), np.float32)
+        return np.stack([stored[id] for id in ids]) if ids else np.empty((0, self._embedder.dim), np.float32)
 
     def update(self, ids: Sequence[str], gone: Sequence[str]) -> None:
         """Bring both indexes in step with the catalogue: `ids` are new, `gone` are no longer in it.
@@ -122,6 +123,10 @@ class Index:
     def lexical(self, query: str, limit: int, documents: Sequence[str] | None = None) -> list[tuple[str, float]]:
         """Return (chunk id, BM25 score) of the chunks that share words with `query`, best first; only of `documents` if given."""
         return self._lexical.search(query, limit, documents)
+
+    def idf(self, wanted: Sequence[str]) -> NDArray[np.float32]:
+        """Return the inverse document frequency of each term (`LexicalIndex.idf`)."""
+        return self._lexical.idf(wanted)
 
     def close(self) -> None:
         """Let go of the files."""

@@ -1,32 +1,50 @@
 """A question (and the conversation before it) becomes ranked passages."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from assistant.catalog import Catalog
 from assistant.chunking import Chunk
-from assistant.embedding import Embedder, SentenceVectors
+from assistant.embedding import Embedder
 from assistant.index import Index
-from assistant.lexical import terms
+from assistant.late_interaction import NO_TOKENS, max_sim
+from assistant.lexical import query_terms, terms
+from assistant.scoring import score
 from assistant.sentences import Span
 
 CANDIDATES = 100  # taken from each index before fusion
+_REREAD = 60  # of them that are compared token by token, which costs most
 _FAVOURED = 20  # taken beside them of the documents that the question names
 # Added to the score of their chunks. Of 60 questions about six reports whose year stands in the name of the file alone, the
 # right passage came first for 17 % without it, 53 % at 0.15, 93 % at 0.3.
 _FAVOUR = 0.3
+_KEPT = 0.1  # how far below the best a passage may score and still be shown
+_PASSAGE = 0.7  # how far below the best sentence's evidence one may lie that a passage begins or ends with
 Mode = Literal["dense", "lexical", "hybrid", "full"]
-# Weights of the three scores (dense, lexical, best sentence), each scaled to 0..1 over the candidates.
-# The app uses "full"; the others are there to be compared with.
-_WEIGHTS: dict[Mode, tuple[float, float, float]] = {
-    "dense": (1, 0, 0),
-    "lexical": (0, 1, 0),
-    "hybrid": (0.4, 0.6, 0),
-    "full": (0.3, 0.4, 0.3),
+
+
+class Weights(NamedTuple):
+    """How much of the score is what (`scoring.Scores`); the tokens' is taken alike and by the weight of their terms."""
+
+    dense: float = 0
+    lexical: float = 0
+    sentence: float = 0
+    coverage: float = 0
+    tokens: float = 0
+    rare_tokens: float = 0
+
+
+# One setting for all questions, on a plateau of five sets (eval/RESULTS.md). The app uses "full"; the others are
+# there to be compared with.
+_WEIGHTS: dict[Mode, Weights] = {
+    "dense": Weights(dense=1),
+    "lexical": Weights(lexical=1),
+    "hybrid": Weights(dense=0.5, lexical=0.5),
+    "full": Weights(dense=0.15, lexical=0.13, sentence=0.23, coverage=0.08, tokens=0.18, rare_tokens=0.23),
 }
 
 # A question with one of these words, or that opens with one of those, leans on what was said before.
@@ -40,10 +58,11 @@ _OPENING = re.compile(r"^\s*(and|but|or|so|also|what about|how about|why|how so|
 
 @dataclass(frozen=True)
 class Hit:
-    """A chunk found for a question. `score` is 0..1 within one result list; lists are sorted best first.
+    """A chunk found for a question. `score` is 0..1, of a perfect match; lists are sorted best first.
 
-    `dense` and `sentence` are cosines (of the chunk, of its best sentence), `lexical` a BM25 score;
-    `sentence_scores` holds one cosine for each of the chunk's sentences.
+    `dense`, `lexical` and `sentence` are the scores of `scoring.Scores`. `sentence_scores` holds for each sentence its
+    cosine to the question, `evidence` that plus its share of the question's terms. `passage` is the part of the chunk
+    worth reading, in characters of the document.
     """
 
     chunk: Chunk
@@ -52,14 +71,23 @@ class Hit:
     lexical: float
     sentence: float
     sentence_scores: tuple[float, ...]
+    evidence: tuple[float, ...]
+    passage: Span
 
     @property
     def best_sentence(self) -> Span:
-        """The span, in characters of the document, of the sentence nearest to the question."""
-        if not self.sentence_scores:
+        """The span, in characters of the document, of the sentence that says most about the question."""
+        return self.sentences_above(max(self.evidence, default=0.0))
+
+    def sentences_above(self, evidence: float) -> Span:
+        """Return the span of the document from the first to the last sentence with at least that evidence.
+
+        That of the whole chunk when none has it.
+        """
+        good = [span for span, value in zip(self.chunk.sentences, self.evidence, strict=True) if value >= evidence]
+        if not good:
             return self.chunk.start, self.chunk.end
-        start, end = self.chunk.sentences[int(np.argmax(self.sentence_scores))]
-        return self.chunk.start + start, self.chunk.start + end
+        return self.chunk.start + good[0][0], self.chunk.start + good[-1][1]
 
 
 def with_context(question: str, earlier: Sequence[str]) -> str:
@@ -82,11 +110,6 @@ def _leans(question: str) -> bool:
     return bool(_OPENING.match(question) or _LEANING.search(question)) or len(terms(question)) < 2
 
 
-def _scaled(scores: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    low, high = scores.min(), scores.max()
-    return (scores - low) / (high - low) if high > low else np.ones_like(scores)
-
-
 def search(
     query: str,
     limit: int,
@@ -97,44 +120,69 @@ def search(
     documents: Sequence[str] | None = None,
     favoured: Sequence[str] = (),
 ) -> list[Hit]:
-    """Return the `limit` best chunks (200 at most) for `query`, by dense, lexical and sentence scores fused.
+    """Return the `limit` best chunks (200 at most) for `query`, by the scores of `scoring` and of its tokens, fused.
 
     Only chunks that the catalogue holds are returned, whatever the indexes say. With `documents`, only chunks of
     these, `limit` of them if there are so many. Chunks of `favoured` documents are sure to be looked at, and score more.
     """
     if not query.strip() or limit < 1 or (documents is not None and not documents):
         return []
-    vector = embedder.embed([query])[0]
+    question = embedder.embed_question(query)
     depth = CANDIDATES if documents is None else max(CANDIDATES, limit)
-    lexical = dict(index.lexical(query, depth, documents)) if mode != "dense" else {}
-    nearest = [id for id, _ in index.dense(vector, depth, documents)] if mode != "lexical" else []
-    if favoured:
-        lexical |= dict(index.lexical(query, _FAVOURED, favoured)) if mode != "dense" else {}
-        nearest += [id for id, _ in index.dense(vector, _FAVOURED, favoured)] if mode != "lexical" else []
-    ids = list(dict.fromkeys(nearest + list(lexical)))
-    stored = catalog.vectors(ids)
-    ids = [id for id in ids if id in stored]
-    if not ids:
+    found: list[tuple[str, float]] = []
+    for within, most in ((documents, depth), *([(favoured, _FAVOURED)] if favoured else [])):
+        if mode != "lexical":
+            found += index.dense(question.vector, most, within)
+        if mode != "dense":
+            found += index.lexical(query, most, within)
+    stored = catalog.candidates(list(dict.fromkeys(id for id, _ in found)))
+    if not stored:
         return []
-    dense = np.array([float(stored[id].vector @ vector) for id in ids])
-    words = np.array([lexical.get(id, 0.0) for id in ids])
-    sentences = [_cosines(stored[id].sentences, vector) for id in ids]
-    best = np.array([max(scores, default=float(cosine)) for scores, cosine in zip(sentences, dense, strict=True)])
-    # Without a single shared word the lexical list says nothing and must not lift every chunk alike.
-    scaled_words = _scaled(words) if words.any() else np.zeros_like(words)
-    of_dense, of_lexical, of_sentence = _WEIGHTS[mode]
-    score = of_dense * _scaled(dense) + of_lexical * scaled_words + of_sentence * _scaled(best)
+    ids = list(stored)
+    wanted = query_terms(query)
+    idf = index.idf(wanted)
+    scores = score(question.vector, wanted, idf, list(stored.values()))
+    weights = _WEIGHTS[mode]
+    total = weights.dense * scores.dense + weights.lexical * scores.lexical
+    total += weights.sentence * scores.sentence + weights.coverage * scores.coverage
     if favoured:
         own = set(catalog.chunk_ids_of(favoured))
-        score = (score + _FAVOUR * np.array([id in own for id in ids])) / (1 + _FAVOUR)
-    order = [int(position) for position in np.argsort(-score, kind="stable")[:limit]]
-    chunks = {chunk.id: chunk for chunk in catalog.chunks([ids[position] for position in order])}
-    return [
-        Hit(chunks[ids[at]], float(score[at]), float(dense[at]), float(words[at]), float(best[at]), sentences[at])
-        for at in order
-        if ids[at] in chunks
-    ]
+        total += _FAVOUR * np.array([id in own for id in ids])
+    if weights.tokens and len(question.tokens):
+        best = np.argsort(-total, kind="stable")[:_REREAD]
+        tokens = catalog.tokens([ids[at] for at in best])
+        shares = _token_weights(query, question.spans, dict(zip(wanted, idf, strict=True)), weights)
+        total[best] += max_sim(question.tokens, shares, [tokens.get(ids[at], NO_TOKENS) for at in best])
+    order = [int(at) for at in np.argsort(-total, kind="stable")[:limit]]
+    chunks = {chunk.id: chunk for chunk in catalog.chunks([ids[at] for at in order])}
+    hits = []
+    for at in order:
+        if chunk := chunks.get(ids[at]):
+            cosines, evidence = scores.cosines[at], scores.cosines[at] + scores.shares[at]
+            parts = (float(total[at]), float(scores.dense[at]), float(scores.lexical[at]), float(scores.sentence[at]))
+            hits.append(Hit(chunk, *parts, tuple(cosines.tolist()), tuple(evidence.tolist()), (chunk.start, chunk.end)))
+    return _with_passages(hits)
 
 
-def _cosines(sentences: SentenceVectors, vector: np.ndarray[tuple[int], np.dtype[np.float32]]) -> tuple[float, ...]:
-    return tuple(float(value) / 127 for value in sentences.astype(np.float32) @ vector)
+def _token_weights(
+    query: str, spans: Sequence[Span], idf: Mapping[str, float], weights: Weights
+) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    """Return the weight of each token of `query` at `spans`: all alike, and more for those of words that few chunks have."""
+    rare = np.zeros(len(spans), np.float32)
+    for word in re.finditer(r"\w+", query):
+        within = [at for at, (start, end) in enumerate(spans) if start < word.end() and end > word.start()]
+        if within:
+            rare[within] = sum(idf.get(term, 0.0) for term in terms(word.group())) / len(within)
+    if not rare.any():
+        rare[:] = 1
+    return np.asarray(weights.tokens / len(spans) + weights.rare_tokens * rare / rare.sum(), np.float32)
+
+
+def _with_passages(hits: Sequence[Hit]) -> list[Hit]:
+    least = max((max(hit.evidence, default=0.0) for hit in hits), default=0.0) - _PASSAGE
+    return [replace(hit, passage=hit.sentences_above(min(least, max(hit.evidence, default=0.0)))) for hit in hits]
+
+
+def worth_reading(hits: Sequence[Hit]) -> list[Hit]:
+    """Return those of `hits` that come near the best: what scores far below it is about something else."""
+    return [hit for hit in hits if hit.score >= hits[0].score - _KEPT]

@@ -103,7 +103,7 @@ def every_vector(collection: Collection) -> tuple[list[str], Vectors]:
     for first in range(0, len(ids), 1000):
         part = ids[first : first + 1000]
         stored = collection.catalog.vectors(part)
-        matrix[first : first + len(part)] = [stored[id].vector for id in part]
+        matrix[first : first + len(part)] = [stored[id] for id in part]
     return ids, matrix
 
 

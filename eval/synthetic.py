@@ -158,7 +158,7 @@ def _moved(vectors: Sequence[Embedded], copied: Sequence[bool], noise: Noise) ->
     found = []
     for item, copy, moved in zip(vectors, copied, chunks, strict=True):
         rows = [next(sentences) for _ in item.sentences]
-        found.append(Embedded(moved, quantise(np.stack(rows)) if rows else item.sentences) if copy else item)
+        found.append(Embedded(moved, quantise(np.stack(rows)) if rows else item.sentences, item.tokens) if copy else item)
     return found
 
 

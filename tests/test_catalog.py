@@ -9,6 +9,7 @@ from assistant.chunking import Chunk
 from assistant.documents import Document, Heading
 from assistant.embedding import Embedded, quantise
 from assistant.errors import UserError
+from assistant.lexical import chunk_terms
 
 
 def document(id: str, text: str) -> Document:
@@ -22,7 +23,7 @@ def chunk(id: str, document_id: str, text: str, start: int = 0) -> Chunk:
 def embedded(seed: int) -> Embedded:
     vector = np.random.default_rng(seed).normal(size=8).astype(np.float32)
     vector /= np.linalg.norm(vector)
-    return Embedded(vector, quantise(np.stack([vector])))
+    return Embedded(vector, quantise(np.stack([vector])), np.full((2, 48), seed, np.uint8))
 
 
 def test_a_document_comes_back_as_it_went_in(tmp_path: Path) -> None:
@@ -33,8 +34,12 @@ def test_a_document_comes_back_as_it_went_in(tmp_path: Path) -> None:
     catalog.put_document(document("a", text), FileState(1, 2), [kept], ["k"])
     assert catalog.document("a") == document("a", text)
     assert catalog.chunks(["nothing", "1"]) == [kept]
-    np.testing.assert_array_equal(catalog.vectors(["1"])["1"].vector, embedded(1).vector)
-    np.testing.assert_array_equal(catalog.vectors(["1"])["1"].sentences, embedded(1).sentences)
+    np.testing.assert_array_equal(catalog.vectors(["1"])["1"], embedded(1).vector)
+    np.testing.assert_array_equal(catalog.tokens(["1"])["1"], embedded(1).tokens)
+    candidate = catalog.candidates(["1"])["1"]
+    np.testing.assert_array_equal(candidate.vector, embedded(1).vector)
+    np.testing.assert_array_equal(candidate.sentences, embedded(1).sentences)
+    np.testing.assert_array_equal(candidate.terms, chunk_terms(kept))
     assert catalog.file_states() == {"a": FileState(1, 2)}
 
 

@@ -83,7 +83,7 @@ def test_the_collection_has_the_size_asked_for_and_passes_its_check(collection: 
 
 def test_every_chunk_is_a_span_of_its_document_with_a_vector_for_each_sentence(collection: Collection) -> None:
     ids = collection.catalog.chunk_ids()
-    stored = collection.catalog.vectors(ids)
+    stored = collection.catalog.candidates(ids)
     for chunk in collection.catalog.chunks(ids):
         document = collection.catalog.document(chunk.document_id)
         assert document is not None
