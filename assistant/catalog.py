@@ -208,6 +208,7 @@ class Catalog:
         """Note that a file's time changed while its content did not."""
         with self._writing() as db:
             db.execute("UPDATE documents SET size = ?, modified = ? WHERE id = ?", (state.size, state.modified, id))
+            self.revision += 1
 
     def put_failure(self, id: str, state: FileState, reason: str) -> list[str]:
         """Note why a file can't be indexed and drop what was indexed of it; returns the ids of its chunks."""
@@ -236,6 +237,7 @@ class Catalog:
         """Make every file count as changed, so that the next sync reads it again."""
         with self._writing() as db:
             db.execute("UPDATE documents SET modified = -1, sha256 = ''")
+            self.revision += 1
             db.execute("DELETE FROM failures")
 
     def documents(self) -> list[DocumentInfo]:

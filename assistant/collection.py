@@ -51,6 +51,7 @@ class Collection:
         self._pending = _Pending()
         self.catalog = Catalog(data / "catalog.sqlite3")
         self._mentions = Mentions(self.catalog)
+        self._latest: tuple[tuple[Filter, int], list[str] | None] | None = None  # filter, revision, what it allows
         self._note_model(report)
         report("Opening the index…")
         self.index = Index(data, self.catalog, embedder)
@@ -77,7 +78,7 @@ class Collection:
 
         Documents that the query names are favoured. Raises `UserError` when the reranker can't be used.
         """
-        documents = filter.matching(self.catalog)
+        documents = self._allowed(filter)
         favoured = self._mentions.named(query)
         if documents is not None and favoured:
             favoured = sorted({*favoured} & {*documents})
@@ -85,6 +86,14 @@ class Collection:
         depth = max(limit, RERANKED) if reranker else limit
         hits = search(query, depth, self.catalog, self.index, self.embedder, mode, documents, favoured)
         return reranker.rerank(query, hits)[:limit] if reranker else hits
+
+    def _allowed(self, filter: Filter) -> list[str] | None:
+        """Return the documents that `filter` allows; asked again with the same filter, without asking the catalogue."""
+        state = filter, self.catalog.revision
+        latest = self._latest
+        if latest is None or latest[0] != state:
+            latest = self._latest = state, filter.matching(self.catalog)
+        return latest[1]
 
     def passage_vectors(self, hits: Sequence[Hit]) -> list[SentenceVectors]:
         """Return the sentence vectors of each hit's chunk; none for a chunk that was removed since."""
