@@ -113,7 +113,7 @@ class Assistant:
             return round(time.monotonic() - clock, 3)
 
         query = with_context(question, [turn.question for turn in turns])
-        hits = self.corpus.search(query, self.settings.passages, filter=filter)
+        hits = self.corpus.passages(query, self.settings.passages, filter=filter)
         answer = Answer(question, passages=tuple(hits), state="reading", seconds_to_passages=now())
         yield answer
         if not hits:

@@ -296,6 +296,11 @@ class Catalog:
                 values.append(bound)
         return [str(row[0]) for row in self._rows(f"SELECT id FROM documents WHERE {' AND '.join(clauses)}", values)]
 
+    def text(self, id: str, start: int, end: int) -> str:
+        """Return characters `start` to `end` of a document's text; nothing when there is no such document."""
+        rows = self._rows("SELECT substr(text, ? + 1, ?) FROM documents WHERE id = ?", [start, end - start, id])
+        return str(rows[0][0]) if rows else ""
+
     # Chunks
 
     def count(self) -> int:

@@ -159,6 +159,7 @@ def _hit(hit: "Hit") -> dict[str, Any]:
         "start": chunk.start,
         "end": chunk.end,
         "score": round(hit.score, 4),
+        "gist": hit.gist,
         "text": chunk.text,
     }
 

@@ -17,6 +17,7 @@ from assistant.errors import DocumentError
 from assistant.filters import EVERYTHING, Filter
 from assistant.index import Index
 from assistant.mentions import Mentions
+from assistant.passages import HITS, passages
 from assistant.retrieval import Hit, Mode, search
 
 _EMBED_BATCH = 32  # chunks embedded between two writes
@@ -95,11 +96,18 @@ class Collection:
             latest = self._latest = state, filter.matching(self.catalog)
         return latest[1]
 
+    def passages(self, query: str, limit: int, mode: Mode = "full", filter: Filter = EVERYTHING) -> list[Hit]:
+        """Return at most `limit` passages for `query`, best first: the hits near the best, neighbours joined to one.
+
+        Raises `UserError` when the reranker can't be used.
+        """
+        return passages(self.search(query, HITS * limit, mode, filter), limit, self.catalog)
+
     def passage_vectors(self, hits: Sequence[Hit]) -> list[SentenceVectors]:
-        """Return the sentence vectors of each hit's chunk; none for a chunk that was removed since."""
-        stored = self.catalog.candidates([hit.chunk.id for hit in hits])
+        """Return the sentence vectors of each hit; none for one of which a chunk was removed since."""
+        stored = self.catalog.candidates([id for hit in hits for id in hit.parts])
         gone = np.empty((0, self.embedder.dim), np.int8)
-        return [stored[hit.chunk.id].sentences if hit.chunk.id in stored else gone for hit in hits]
+        return [np.concatenate([stored[id].sentences if id in stored else gone for id in hit.parts]) for hit in hits]
 
     def chunk_count(self) -> int:
         """Return how many chunks can be found."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -22,8 +22,6 @@ _FAVOURED = 20  # taken beside them of the documents that the question names
 # Added to the score of their chunks. Of 60 questions about six reports whose year stands in the name of the file alone, the
 # right passage came first for 17 % without it, 53 % at 0.15, 93 % at 0.3.
 _FAVOUR = 0.3
-_KEPT = 0.1  # how far below the best a passage may score and still be shown
-_PASSAGE = 0.7  # how far below the best sentence's evidence one may lie that a passage begins or ends with
 Mode = Literal["dense", "lexical", "hybrid", "full"]
 
 
@@ -61,8 +59,9 @@ class Hit:
     """A chunk found for a question. `score` is 0..1, of a perfect match; lists are sorted best first.
 
     `dense`, `lexical` and `sentence` are the scores of `scoring.Scores`. `sentence_scores` holds for each sentence its
-    cosine to the question, `evidence` that plus its share of the question's terms. `passage` is the part of the chunk
-    worth reading, in characters of the document.
+    cosine to the question, `evidence` that plus its share of the question's terms. `parts` are the ids of the chunks that
+    `chunk` is made of, in the order of the text, and `gist` the characters of the document worth reading: more than one
+    and less than all in a passage (`passages.py`).
     """
 
     chunk: Chunk
@@ -72,7 +71,8 @@ class Hit:
     sentence: float
     sentence_scores: tuple[float, ...]
     evidence: tuple[float, ...]
-    passage: Span
+    parts: tuple[str, ...]
+    gist: Span
 
     @property
     def best_sentence(self) -> Span:
@@ -160,8 +160,10 @@ def search(
         if chunk := chunks.get(ids[at]):
             cosines, evidence = scores.cosines[at], scores.cosines[at] + scores.shares[at]
             parts = (float(total[at]), float(scores.dense[at]), float(scores.lexical[at]), float(scores.sentence[at]))
-            hits.append(Hit(chunk, *parts, tuple(cosines.tolist()), tuple(evidence.tolist()), (chunk.start, chunk.end)))
-    return _with_passages(hits)
+            hits.append(
+                Hit(chunk, *parts, tuple(cosines.tolist()), tuple(evidence.tolist()), (chunk.id,), (chunk.start, chunk.end))
+            )
+    return hits
 
 
 def _token_weights(
@@ -176,13 +178,3 @@ def _token_weights(
     if not rare.any():
         rare[:] = 1
     return np.asarray(weights.tokens / len(spans) + weights.rare_tokens * rare / rare.sum(), np.float32)
-
-
-def _with_passages(hits: Sequence[Hit]) -> list[Hit]:
-    least = max((max(hit.evidence, default=0.0) for hit in hits), default=0.0) - _PASSAGE
-    return [replace(hit, passage=hit.sentences_above(min(least, max(hit.evidence, default=0.0)))) for hit in hits]
-
-
-def worth_reading(hits: Sequence[Hit]) -> list[Hit]:
-    """Return those of `hits` that come near the best: what scores far below it is about something else."""
-    return [hit for hit in hits if hit.score >= hits[0].score - _KEPT]

@@ -1,7 +1,7 @@
 """`python -m eval retrieval`: does search find what it should?
 
 The documents go through the app's own chunking, index and search (`assistant.collection`). A document
-scores as its best chunk does.
+scores as its best chunk does. Gold spans are compared with the gists of the passages that an answer would be made from.
 """
 
 import argparse
@@ -155,7 +155,10 @@ def measure(dataset: Dataset, collection: Collection, settings: Settings, mode: 
     for question in tqdm(dataset.questions, desc="  searching", unit=" questions", leave=False):
         clock = time.monotonic()
         query = with_context(question.text, question.earlier)
-        found[question.id] = collection.search(query, k if dataset.by_span else _CHUNKS, mode)
+        if dataset.by_span:
+            found[question.id] = collection.passages(query, k, mode)
+        else:
+            found[question.id] = collection.search(query, _CHUNKS, mode)
         seconds.append(time.monotonic() - clock)
     if dataset.by_span:
         every = _every_chunk(collection)
@@ -208,7 +211,7 @@ def measure(dataset: Dataset, collection: Collection, settings: Settings, mode: 
 
 
 def _span(hit: Hit) -> GoldSpan:
-    return GoldSpan(hit.chunk.document_id, hit.chunk.start, hit.chunk.end)
+    return GoldSpan(hit.chunk.document_id, *hit.gist)
 
 
 def _kept(hits: Sequence[Hit], by_span: bool) -> list[Hit]:
@@ -223,7 +226,7 @@ def _kept(hits: Sequence[Hit], by_span: bool) -> list[Hit]:
 
 def _run_hit(hit: Hit, rank: int) -> RunHit:
     span = _span(hit)
-    text = hit.chunk.text[:_TEXT_LENGTH] if rank < _TEXTS else ""
+    text = hit.chunk.text[span.start - hit.chunk.start :][:_TEXT_LENGTH] if rank < _TEXTS else ""
     return RunHit(span.document, span.start, span.end, round(hit.score, 4), text)
 
 

@@ -92,7 +92,17 @@ def outputs(path: Path, question: str, texts: Sequence[str]) -> list[float]:
 def hits(texts: Sequence[str]) -> list[Hit]:
     """Return one hit for each text, with falling scores from 1."""
     return [
-        Hit(Chunk(str(place), "d", "", 0, len(text), text, "", None, ()), 1 - place / len(texts), 0, 0, 0, (), (), (0, len(text)))
+        Hit(
+            Chunk(str(place), "d", "", 0, len(text), text, "", None, ()),
+            1 - place / len(texts),
+            0,
+            0,
+            0,
+            (),
+            (),
+            (str(place),),
+            (0, len(text)),
+        )
         for place, text in enumerate(texts)
     ]
 

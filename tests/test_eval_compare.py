@@ -253,7 +253,17 @@ def test_json_says_the_same(folder: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_a_run_keeps_the_best_passage_of_each_document_or_for_spans_every_passage() -> None:
     places = [("a", 0), ("b", 0), ("a", 50), ("c", 0)]
     hits = [
-        Hit(Chunk(f"{name}{start}", name, "", start, start + 1, "x", "", None, ()), 0.5, 0.5, 0.5, 0.5, (), (), (start, start + 1))
+        Hit(
+            Chunk(f"{name}{start}", name, "", start, start + 1, "x", "", None, ()),
+            0.5,
+            0.5,
+            0.5,
+            0.5,
+            (),
+            (),
+            (f"{name}{start}",),
+            (start, start + 1),
+        )
         for name, start in places
     ]
     assert [(hit.chunk.document_id, hit.chunk.start) for hit in _kept(hits, by_span=False)] == [("a", 0), ("b", 0), ("c", 0)]
