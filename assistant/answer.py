@@ -13,7 +13,7 @@ from assistant.errors import ModelError, UserError
 from assistant.filters import EVERYTHING, Filter, check_filter
 from assistant.grounding import Citation, Grounding, ground
 from assistant.prompt import Turn, build_messages, is_refusal
-from assistant.retrieval import Hit, with_context
+from assistant.retrieval import Hit
 from assistant.settings import Settings
 from assistant.sync import Corpus, FileResult, Report
 
@@ -112,8 +112,8 @@ class Assistant:
         def now() -> float:
             return round(time.monotonic() - clock, 3)
 
-        query = with_context(question, [turn.question for turn in turns])
-        hits = self.corpus.passages(query, self.settings.passages, filter=filter)
+        earlier = [turn.question for turn in turns]
+        hits = self.corpus.passages(question, self.settings.passages, filter=filter, earlier=earlier)
         answer = Answer(question, passages=tuple(hits), state="reading", seconds_to_passages=now())
         yield answer
         if not hits:

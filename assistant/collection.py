@@ -74,10 +74,12 @@ class Collection:
                 self.catalog.remove_document(info.id)
         self.catalog.set_settings({**made_with, "behind": "1"})
 
-    def search(self, query: str, limit: int, mode: Mode = "full", filter: Filter = EVERYTHING) -> list[Hit]:
-        """Return the `limit` best passages for `query`, best first, of the documents that `filter` allows.
+    def search(
+        self, query: str, limit: int, mode: Mode = "full", filter: Filter = EVERYTHING, earlier: Sequence[str] = ()
+    ) -> list[Hit]:
+        """Return the `limit` best chunks for `query`, best first, of the documents that `filter` allows.
 
-        Documents that the query names are favoured. Raises `UserError` when the reranker can't be used.
+        Documents that the query names are favoured. `earlier` holds the questions asked before it, oldest first. Raises `UserError` when the reranker can't be used.
         """
         documents = self._allowed(filter)
         favoured = self._mentions.named(query)
@@ -85,7 +87,7 @@ class Collection:
             favoured = sorted({*favoured} & {*documents})
         reranker = self.reranker if mode == "full" and limit > 0 else None
         depth = max(limit, RERANKED) if reranker else limit
-        hits = search(query, depth, self.catalog, self.index, self.embedder, mode, documents, favoured)
+        hits = search(query, depth, self.catalog, self.index, self.embedder, mode, documents, favoured, earlier)
         return reranker.rerank(query, hits)[:limit] if reranker else hits
 
     def _allowed(self, filter: Filter) -> list[str] | None:
@@ -96,12 +98,14 @@ class Collection:
             latest = self._latest = state, filter.matching(self.catalog)
         return latest[1]
 
-    def passages(self, query: str, limit: int, mode: Mode = "full", filter: Filter = EVERYTHING) -> list[Hit]:
+    def passages(
+        self, query: str, limit: int, mode: Mode = "full", filter: Filter = EVERYTHING, earlier: Sequence[str] = ()
+    ) -> list[Hit]:
         """Return at most `limit` passages for `query`, best first: the hits near the best, neighbours joined to one.
 
         Raises `UserError` when the reranker can't be used.
         """
-        return passages(self.search(query, HITS * limit, mode, filter), limit, self.catalog)
+        return passages(self.search(query, HITS * limit, mode, filter, earlier), limit, self.catalog)
 
     def passage_vectors(self, hits: Sequence[Hit]) -> list[SentenceVectors]:
         """Return the sentence vectors of each hit; none for one of which a chunk was removed since."""

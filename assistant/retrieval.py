@@ -1,7 +1,7 @@
-"""A question (and the conversation before it) becomes ranked passages."""
+"""A question (and the conversation before it) becomes ranked chunks."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -9,11 +9,11 @@ import numpy as np
 
 from assistant.catalog import Catalog
 from assistant.chunking import Chunk
-from assistant.embedding import Embedder
+from assistant.embedding import Embedder, Vectors
 from assistant.index import Index
 from assistant.late_interaction import NO_TOKENS, max_sim
 from assistant.lexical import query_terms, terms
-from assistant.scoring import score
+from assistant.scoring import Scores, score
 from assistant.sentences import Span
 
 CANDIDATES = 100  # taken from each index before fusion
@@ -45,13 +45,10 @@ _WEIGHTS: dict[Mode, Weights] = {
     "full": Weights(dense=0.15, lexical=0.13, sentence=0.23, coverage=0.08, tokens=0.18, rare_tokens=0.23),
 }
 
-# A question with one of these words, or that opens with one of those, leans on what was said before.
-_LEANING = re.compile(
-    r"\b(it|its|itself|he|him|his|she|her|hers|they|them|their|theirs|this|that|these|those|there|then|one|ones|same|"
-    r"former|latter|such|else|more|other|others)\b",
-    re.IGNORECASE,
-)
-_OPENING = re.compile(r"^\s*(and|but|or|so|also|what about|how about|why|how so|really|who else|what else)\b", re.IGNORECASE)
+# How much the earlier questions of a conversation count beside one that says little by itself, and beside another.
+_LEANING, _STANDING = 0.6, 0.1
+_FEW_TERMS = 4  # a question with fewer leans on what was asked before
+_TURNS = 6  # earlier questions that count, the newest
 
 
 @dataclass(frozen=True)
@@ -90,26 +87,6 @@ class Hit:
         return self.chunk.start + good[0][0], self.chunk.start + good[-1][1]
 
 
-def with_context(question: str, earlier: Sequence[str]) -> str:
-    """Return the query to search for: `question`, with terms of earlier questions when it leans on them.
-
-    `earlier` holds the questions before, oldest first. Only the nearest question that stands on its
-    own is carried over, so an earlier topic never overrides a newer one.
-    """
-    if not earlier or not _leans(question):
-        return question
-    carried: list[str] = []
-    for before in reversed(earlier):
-        carried.insert(0, before)
-        if not _leans(before):
-            break
-    return " ".join([*carried[:2], question])
-
-
-def _leans(question: str) -> bool:
-    return bool(_OPENING.match(question) or _LEANING.search(question)) or len(terms(question)) < 2
-
-
 def search(
     query: str,
     limit: int,
@@ -119,40 +96,48 @@ def search(
     mode: Mode = "full",
     documents: Sequence[str] | None = None,
     favoured: Sequence[str] = (),
+    earlier: Sequence[str] = (),
 ) -> list[Hit]:
     """Return the `limit` best chunks (200 at most) for `query`, by the scores of `scoring` and of its tokens, fused.
 
     Only chunks that the catalogue holds are returned, whatever the indexes say. With `documents`, only chunks of
     these, `limit` of them if there are so many. Chunks of `favoured` documents are sure to be looked at, and score more.
+    `earlier` holds the questions asked before in the conversation, oldest first. They are searched for too, as a
+    question of their own that counts less: joined to the newest they would drown it (eval/RESULTS.md).
     """
     if not query.strip() or limit < 1 or (documents is not None and not documents):
         return []
+    weights = _WEIGHTS[mode]
     question = embedder.embed_question(query)
     depth = CANDIDATES if documents is None else max(CANDIDATES, limit)
-    found: list[tuple[str, float]] = []
-    for within, most in ((documents, depth), *([(favoured, _FAVOURED)] if favoured else [])):
-        if mode != "lexical":
-            found += index.dense(question.vector, most, within)
-        if mode != "dense":
-            found += index.lexical(query, most, within)
-    stored = catalog.candidates(list(dict.fromkeys(id for id, _ in found)))
+    places = [(documents, depth), *([(favoured, _FAVOURED)] if favoured else [])]
+    before = " ".join(earlier[-_TURNS:]).strip()
+    before_vector = embedder.embed([before])[0] if before else question.vector
+    asked = [(query, question.vector), *([(before, before_vector)] if before else [])]
+    found = [id for text, vector in asked for id in _found(text, vector, places, index, mode)]
+    stored = catalog.candidates(list(dict.fromkeys(found)))
     if not stored:
         return []
     ids = list(stored)
+    candidates = list(stored.values())
     wanted = query_terms(query)
     idf = index.idf(wanted)
-    scores = score(question.vector, wanted, idf, list(stored.values()))
-    weights = _WEIGHTS[mode]
-    total = weights.dense * scores.dense + weights.lexical * scores.lexical
-    total += weights.sentence * scores.sentence + weights.coverage * scores.coverage
+    scores = score(question.vector, wanted, idf, candidates)
+    total = _weighted(scores, weights)
     if favoured:
         own = set(catalog.chunk_ids_of(favoured))
         total += _FAVOUR * np.array([id in own for id in ids])
+    lean = (_LEANING if len(wanted) < _FEW_TERMS else _STANDING) if before else 0.0
+    if before:
+        its_terms = query_terms(before)
+        others = _weighted(score(before_vector, its_terms, index.idf(its_terms), candidates), weights)
+        total += lean * others / sum(weights[:4])
     if weights.tokens and len(question.tokens):
         best = np.argsort(-total, kind="stable")[:_REREAD]
         tokens = catalog.tokens([ids[at] for at in best])
         shares = _token_weights(query, question.spans, dict(zip(wanted, idf, strict=True)), weights)
         total[best] += max_sim(question.tokens, shares, [tokens.get(ids[at], NO_TOKENS) for at in best])
+    total /= 1 + lean
     order = [int(at) for at in np.argsort(-total, kind="stable")[:limit]]
     chunks = {chunk.id: chunk for chunk in catalog.chunks([ids[at] for at in order])}
     hits = []
@@ -160,15 +145,33 @@ def search(
         if chunk := chunks.get(ids[at]):
             cosines, evidence = scores.cosines[at], scores.cosines[at] + scores.shares[at]
             parts = (float(total[at]), float(scores.dense[at]), float(scores.lexical[at]), float(scores.sentence[at]))
-            hits.append(
-                Hit(chunk, *parts, tuple(cosines.tolist()), tuple(evidence.tolist()), (chunk.id,), (chunk.start, chunk.end))
-            )
+            place = (chunk.start, chunk.end)
+            hits.append(Hit(chunk, *parts, tuple(cosines.tolist()), tuple(evidence.tolist()), (chunk.id,), place))
     return hits
 
 
-def _token_weights(
-    query: str, spans: Sequence[Span], idf: Mapping[str, float], weights: Weights
-) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+def _found(
+    text: str, vector: Vectors, places: Sequence[tuple[Sequence[str] | None, int]], index: Index, mode: Mode
+) -> Iterator[str]:
+    """Yield the ids of the candidates for one question, so many of each of `places` (documents, or all)."""
+    for within, most in places:
+        if mode != "lexical":
+            yield from (id for id, _ in index.dense(vector, most, within))
+        if mode != "dense":
+            yield from (id for id, _ in index.lexical(text, most, within))
+
+
+def _weighted(scores: Scores, weights: Weights) -> Vectors:
+    return np.asarray(
+        weights.dense * scores.dense
+        + weights.lexical * scores.lexical
+        + weights.sentence * scores.sentence
+        + weights.coverage * scores.coverage,
+        np.float32,
+    )
+
+
+def _token_weights(query: str, spans: Sequence[Span], idf: Mapping[str, float], weights: Weights) -> Vectors:
     """Return the weight of each token of `query` at `spans`: all alike, and more for those of words that few chunks have."""
     rare = np.zeros(len(spans), np.float32)
     for word in re.finditer(r"\w+", query):

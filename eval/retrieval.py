@@ -24,7 +24,7 @@ from assistant.cross_encoder import load_reranker
 from assistant.documents import Document
 from assistant.embedding import Embedder, load_embedder
 from assistant.errors import DocumentError, UserError
-from assistant.retrieval import Hit, Mode, with_context
+from assistant.retrieval import Hit, Mode
 from assistant.settings import Settings, load_settings, stay_offline
 from eval.bench import machine
 from eval.datasets import Dataset, GoldSpan, load_corpus, load_dataset
@@ -154,11 +154,10 @@ def measure(dataset: Dataset, collection: Collection, settings: Settings, mode: 
     seconds = []
     for question in tqdm(dataset.questions, desc="  searching", unit=" questions", leave=False):
         clock = time.monotonic()
-        query = with_context(question.text, question.earlier)
         if dataset.by_span:
-            found[question.id] = collection.passages(query, k, mode)
+            found[question.id] = collection.passages(question.text, k, mode, earlier=question.earlier)
         else:
-            found[question.id] = collection.search(query, _CHUNKS, mode)
+            found[question.id] = collection.search(question.text, _CHUNKS, mode, earlier=question.earlier)
         seconds.append(time.monotonic() - clock)
     if dataset.by_span:
         every = _every_chunk(collection)

@@ -1,22 +1,6 @@
 import pytest
 
 from assistant.lexical import terms
-from assistant.retrieval import with_context
-
-
-@pytest.mark.parametrize(
-    ("question", "earlier", "expected"),
-    [
-        ("Who founded DeepSeek?", [], "Who founded DeepSeek?"),
-        ("and who founded it?", ["What is DeepSeek?"], "What is DeepSeek? and who founded it?"),
-        ("When?", ["Who founded DeepSeek?"], "Who founded DeepSeek? When?"),
-        ("How many chips does Tokyo Electron make?", ["Who founded DeepSeek?"], "How many chips does Tokyo Electron make?"),
-        ("and its price?", ["What is DeepSeek?", "What does R1 cost to train?"], "What does R1 cost to train? and its price?"),
-        ("why?", ["What is DeepSeek?", "and who founded it?"], "What is DeepSeek? and who founded it? why?"),
-    ],
-)
-def test_a_question_that_leans_on_the_conversation_is_searched_with_it(question: str, earlier: list[str], expected: str) -> None:
-    assert with_context(question, earlier) == expected
 
 
 @pytest.mark.parametrize(
