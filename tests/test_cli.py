@@ -34,7 +34,7 @@ def test_search_prints_json_best_first_with_exact_spans(cli: Cli) -> None:
     ran = cli("search", "--json", "-k", "2", "How do bees show flowers?")
     assert (ran.code, ran.err) == (0, "")
     hits = json.loads(ran.out)
-    assert list(hits[0]) == ["document", "title", "heading", "page", "start", "end", "score", "text"]
+    assert list(hits[0]) == ["document", "title", "heading", "page", "start", "end", "score", "gist", "text"]
     assert [hit["document"] for hit in hits] == ["bees.md", "tides.txt"]
     source = (cli.settings.corpus / "bees.md").read_text(encoding="utf-8")
     assert source[hits[0]["start"] : hits[0]["end"]] == hits[0]["text"]
