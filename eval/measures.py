@@ -53,6 +53,14 @@ def span_measures(gold: Sequence[GoldSpan], retrieved: Sequence[GoldSpan], every
     }
 
 
+def cl100k_tokens(texts: Sequence[str]) -> list[int]:
+    """Return how many tokens each text has in cl100k, the encoding that published tables of chunk sizes count in."""
+    from bpe_openai import get_encoding
+
+    encoding = get_encoding("cl100k_base")
+    return [len(encoding.encode_ordinary(text)) for text in texts]
+
+
 def _overlap(one: GoldSpan, other: GoldSpan) -> bool:
     return one.document == other.document and one.start < other.end and other.start < one.end
 

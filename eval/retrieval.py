@@ -29,7 +29,7 @@ from assistant.settings import Settings, load_settings, stay_offline
 from eval.bench import machine
 from eval.datasets import Dataset, GoldSpan, load_corpus, load_dataset
 from eval.golden_questions import golden_files, load_golden
-from eval.measures import document_measures, span_measures
+from eval.measures import cl100k_tokens, document_measures, span_measures
 from eval.runs import Run, RunHit, RunQuestion, runs_folder, save_run
 
 _TOGETHER = 64  # documents embedded together
@@ -150,23 +150,28 @@ def measure(dataset: Dataset, collection: Collection, settings: Settings, mode: 
     from tqdm import tqdm
 
     started = time.monotonic()
-    found: dict[str, list[Hit]] = {}
+    # Only what the measures need is kept: all hits of thousands of questions would take gigabytes.
+    rankings: dict[str, list[str]] = {}
+    spans: dict[str, list[GoldSpan]] = {}
+    kept: dict[str, tuple[RunHit, ...]] = {}
+    gists: list[str] = []
     seconds = []
     for question in tqdm(dataset.questions, desc="  searching", unit=" questions", leave=False):
         clock = time.monotonic()
         if dataset.by_span:
-            found[question.id] = collection.passages(question.text, k, mode, earlier=question.earlier)
+            hits = collection.passages(question.text, k, mode, earlier=question.earlier)
+            spans[question.id] = [_span(hit) for hit in hits]
+            gists += [_gist(hit) for hit in hits]
         else:
-            found[question.id] = collection.search(question.text, _CHUNKS, mode, earlier=question.earlier)
+            hits = collection.search(question.text, _CHUNKS, mode, earlier=question.earlier)
+            rankings[question.id] = list(dict.fromkeys(hit.chunk.document_id for hit in hits))
         seconds.append(time.monotonic() - clock)
+        best = _kept(hits, dataset.by_span)[: max(k, _TEXTS)]
+        kept[question.id] = tuple(_run_hit(hit, rank) for rank, hit in enumerate(best))
     if dataset.by_span:
         every = _every_chunk(collection)
-        scores = {
-            question.id: span_measures(question.spans, [_span(hit) for hit in found[question.id]], every)
-            for question in dataset.questions
-        }
+        scores = {question.id: span_measures(question.spans, spans[question.id], every) for question in dataset.questions}
     else:
-        rankings = {id: list(dict.fromkeys(hit.chunk.document_id for hit in hits)) for id, hits in found.items()}
         scores = document_measures(dataset.questions, rankings, k)
     names = list(next(iter(scores.values())))
     reranker = collection.reranker if mode == "full" else None
@@ -182,6 +187,11 @@ def measure(dataset: Dataset, collection: Collection, settings: Settings, mode: 
             "reranker": reranker.name if reranker else "",
             "median_seconds": round(statistics.median(seconds), 4),
             "machine": machine(),
+            **(
+                {"passages": round(len(gists) / len(spans), 2), "passage_tokens": round(statistics.fmean(cl100k_tokens(gists)))}
+                if gists
+                else {}
+            ),
         },
         models={
             "embedding": {"name": collection.embedder.name, "fingerprint": collection.embedder.fingerprint},
@@ -202,7 +212,7 @@ def measure(dataset: Dataset, collection: Collection, settings: Settings, mode: 
                 scores[question.id],
                 tuple(f"{span.document}[{span.start}:{span.end}]" for span in question.spans)
                 or tuple(id for id, grade in question.documents.items() if grade > 0),
-                tuple(_run_hit(hit, rank) for rank, hit in enumerate(_kept(found[question.id], dataset.by_span)[: max(k, _TEXTS)])),
+                kept[question.id],
             )
             for question in dataset.questions
         ),
@@ -211,6 +221,11 @@ def measure(dataset: Dataset, collection: Collection, settings: Settings, mode: 
 
 def _span(hit: Hit) -> GoldSpan:
     return GoldSpan(hit.chunk.document_id, *hit.gist)
+
+
+def _gist(hit: Hit) -> str:
+    start, end = hit.gist
+    return hit.chunk.text[start - hit.chunk.start : end - hit.chunk.start]
 
 
 def _kept(hits: Sequence[Hit], by_span: bool) -> list[Hit]:
@@ -225,7 +240,7 @@ def _kept(hits: Sequence[Hit], by_span: bool) -> list[Hit]:
 
 def _run_hit(hit: Hit, rank: int) -> RunHit:
     span = _span(hit)
-    text = hit.chunk.text[span.start - hit.chunk.start :][:_TEXT_LENGTH] if rank < _TEXTS else ""
+    text = _gist(hit)[:_TEXT_LENGTH] if rank < _TEXTS else ""
     return RunHit(span.document, span.start, span.end, round(hit.score, 4), text)
 
 
@@ -244,6 +259,7 @@ def _show(result: Run, as_json: bool) -> None:
         "seconds": result.seconds,
         "median_seconds": result.settings["median_seconds"],
         "run": result.name,
+        **{name: result.settings[name] for name in ("passages", "passage_tokens") if name in result.settings},
     }
     if as_json:
         print(json.dumps(summary, ensure_ascii=False))
@@ -253,3 +269,5 @@ def _show(result: Run, as_json: bool) -> None:
     )
     for name, value in result.measures.items():
         print(f"  {name:16} {value:.4f}")
+    if "passages" in summary:
+        print(f"  {summary['passages']} passages a question, of {summary['passage_tokens']:,} cl100k tokens")

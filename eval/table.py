@@ -118,7 +118,7 @@ def _figures(run: Run) -> dict[str, Any]:
     return {
         "date": run.date,
         "measures": {name: round(value, 6) for name, value in run.measures.items()},
-        "median_seconds": run.settings.get("median_seconds"),
+        **{name: run.settings[name] for name in ("median_seconds", "passages", "passage_tokens") if name in run.settings},
     }
 
 
@@ -154,7 +154,7 @@ def table(result: Mapping[str, Any]) -> str:
             "",
             f"Written by `python -m eval table` from runs of `python -m eval retrieval` of {when}"
             f"{': ' if machines else ''}{'; '.join(machines)}. Embedding model: {', '.join(models)}. "
-            "Recall and IoU are over characters, in per cent, for 5 passages.",
+            "Recall and IoU are over characters, in per cent, for at most 5 passages; tokens are cl100k's.",
         ]
     )
 
@@ -165,7 +165,9 @@ def _row(each: Mapping[str, Any]) -> list[str]:
     by_span = "IoU" in each["modes"][_DEFAULT]["measures"]
     figures = [_cell(each["modes"].get(mode, {}).get("measures", {}), by_span) for mode in _MODES]
     questions = f"{each['questions']:,} {called}".strip()
-    return [each["set"], questions, "recall / IoU, %" if by_span else "nDCG@10", *figures, goal.figure if goal else ""]
+    default = each["modes"][_DEFAULT]
+    size = f" ({default['passages']:.1f} passages of {default['passage_tokens']:,} tokens)" if "passages" in default else ""
+    return [each["set"], questions, f"recall / IoU, %{size}" if by_span else "nDCG@10", *figures, goal.figure if goal else ""]
 
 
 def _cell(measures: Mapping[str, float], by_span: bool) -> str:
