@@ -45,6 +45,10 @@ CREATE INDEX chunks_by_vector ON chunks (vector_key);
 _FROM_1 = """
 ALTER TABLE vectors ADD COLUMN tokens BLOB NOT NULL DEFAULT x'';
 ALTER TABLE chunks ADD COLUMN terms BLOB NOT NULL DEFAULT x'';
+DELETE FROM chunks;
+DELETE FROM documents;
+DELETE FROM vectors;
+INSERT OR REPLACE INTO settings VALUES ('behind', '1');
 """
 # Reading dates from the table itself would read through the texts. Catalogues made before it was there get it too.
 _BY_DATE = "CREATE INDEX IF NOT EXISTS documents_by_date ON documents (modified, id)"
@@ -116,7 +120,7 @@ class Catalog:
             raise UserError(f"The catalogue {path} was made by a newer version: update, or set ASSISTANT_DATA to another folder.")
         if version == 0:
             self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={_SCHEMA_VERSION}; COMMIT;")
-        if version == 1:  # what the new columns hold comes with the next sync: the model's fingerprint is another one too
+        if version == 1:  # what the new columns hold comes when the documents are read again
             self._db.executescript(f"BEGIN; {_FROM_1} PRAGMA user_version={_SCHEMA_VERSION}; COMMIT;")
         self._add_index()
 
@@ -378,7 +382,8 @@ class Catalog:
             vectors = np.zeros((len(rows), dim), np.float32)
             # In the order of the file: following the key of each chunk would take four times as long.
             for key, vector in self._db.execute("SELECT key, vector FROM vectors"):
-                vectors[places.get(key, [])] = np.frombuffer(vector, "<f4")
+                if key in places:  # others may be of another model
+                    vectors[places[key]] = np.frombuffer(vector, "<f4")
         return [str(row[0]) for row in rows], [str(row[1]) for row in rows], vectors
 
 

@@ -23,14 +23,24 @@ if TYPE_CHECKING:
     from assistant.sync import FileResult, Report
 
 
+_FOLDERS = ("--corpus", "--data")
+
+
+def _folders() -> argparse.ArgumentParser:
+    """Return what every command takes before its name."""
+    parser = argparse.ArgumentParser(prog="assistant", add_help=False)
+    parser.add_argument("--corpus", metavar="FOLDER", help="folder with the documents (ASSISTANT_CORPUS)")
+    parser.add_argument("--data", metavar="FOLDER", help="folder for the index and the models (ASSISTANT_DATA)")
+    return parser
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="assistant",
+        parents=[_folders()],
         description="Ask your own documents; every statement of an answer points to its source.",
         epilog="Settings are environment variables: " + ", ".join(row.variable for row in SETTINGS) + "; the README explains them.",
     )
-    parser.add_argument("--corpus", metavar="FOLDER", help="folder with the documents (ASSISTANT_CORPUS)")
-    parser.add_argument("--data", metavar="FOLDER", help="folder for the index and the models (ASSISTANT_DATA)")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     def command(name: str, help: str, json: bool = True) -> argparse.ArgumentParser:
@@ -72,10 +82,11 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if given[:1] == ["eval"]:
-        from eval.__main__ import main as measure
-
-        return measure(given[1:])
+    at = next((at for at, word in enumerate(given) if word == "eval" and given[at - 1] not in _FOLDERS), None)
+    if at is not None:
+        folders, others = _folders().parse_known_args(given[:at])
+        if not others:
+            return _eval(folders, given[at + 1 :])
     options = _parser().parse_args(given)
     try:
         settings = _settings(options)
@@ -91,6 +102,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader (`| head`) has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _eval(folders: argparse.Namespace, rest: Sequence[str]) -> int:
+    """Run a measurement; these read their folders from the environment."""
+    from eval.__main__ import main as measure
+
+    for name, value in vars(folders).items():
+        if value:
+            os.environ[f"ASSISTANT_{name.upper()}"] = value
+    return measure(rest)
 
 
 def _settings(options: argparse.Namespace) -> Settings:

@@ -105,13 +105,14 @@ class Collection:
 
         Raises `UserError` when the reranker can't be used.
         """
-        return passages(self.search(query, HITS * limit, mode, filter, earlier), limit, self.catalog)
+        hits = self.search(query, HITS * limit, mode, filter, earlier)
+        return passages(hits, limit, self.catalog, fused=mode == "full" and self.reranker is None)
 
     def passage_vectors(self, hits: Sequence[Hit]) -> list[SentenceVectors]:
         """Return the sentence vectors of each hit; none for one of which a chunk was removed since."""
-        stored = self.catalog.candidates([id for hit in hits for id in hit.parts])
+        stored = self.catalog.candidates([part.id for hit in hits for part in hit.parts])
         gone = np.empty((0, self.embedder.dim), np.int8)
-        return [np.concatenate([stored[id].sentences if id in stored else gone for id in hit.parts]) for hit in hits]
+        return [np.concatenate([stored[part.id].sentences if part.id in stored else gone for part in hit.parts]) for hit in hits]
 
     def chunk_count(self) -> int:
         """Return how many chunks can be found."""
@@ -124,7 +125,7 @@ class Collection:
     def put(self, documents: Sequence[tuple[Document, FileState]]) -> list[list[Chunk]]:
         """Add or replace documents and return the chunks of each; what was embedded before isn't embedded again.
 
-        Raises `DocumentError` when one of them holds no text; those before it may be in the catalogue then.
+        Raises `DocumentError`, and puts none, when one of them holds no text or the model gives no numbers for it.
         """
         cut = [chunk_document(document, self.embedder.tokenizer, self.embedder.max_tokens) for document, _ in documents]
         if not all(cut):
@@ -158,7 +159,9 @@ class Collection:
     def _update_index(self) -> None:
         pending, self._pending = self._pending, _Pending()
         if pending.ids or pending.gone:
-            self.index.update(pending.ids, pending.gone)
+            # A document put and dropped, or put twice, before the indexes heard of it.
+            ids = list(self.catalog.vectors(list(dict.fromkeys(pending.ids))))
+            self.index.update(ids, [id for id in dict.fromkeys(pending.gone) if id not in ids])
 
     def _embed_missing(self, chunks: Sequence[Chunk], keys: Sequence[str]) -> None:
         stored = self.catalog.stored_keys(keys)
@@ -166,4 +169,6 @@ class Collection:
         for first in range(0, len(missing), _EMBED_BATCH):
             batch = missing[first : first + _EMBED_BATCH]
             vectors = self.embedder.embed_chunks([chunk for chunk, _ in batch])
+            if not all(np.isfinite(item.vector).all() for item in vectors):
+                raise DocumentError(f"the embedding model {self.embedder.name} gives no numbers for it: choose another model")
             self.catalog.put_vectors({key: item for (_, key), item in zip(batch, vectors, strict=True)})

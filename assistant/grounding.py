@@ -80,16 +80,16 @@ class Grounding:
         self._sources: list[_Source] = []
         rows: list[NDArray[np.float32]] = []
         for number, (hit, matrix) in enumerate(zip(shown, vectors, strict=True), start=1):
-            chunk = hit.chunk
-            if len(matrix) != len(chunk.sentences):
+            if len(matrix) != len(hit.chunk.sentences):
                 continue  # its document was removed or changed meanwhile
-            titles = frozenset(terms(chunk.prefix))
-            whole = titles | frozenset(terms(chunk.text))
-            for start, end in chunk.sentences:
-                text = chunk.text[start:end]
-                # A sentence under a title says "the company": the title's words count as said.
-                words = frozenset(terms(text)) | titles
-                self._sources.append(_Source(number, chunk, (start, end), words, _numbers(text), whole))
+            for chunk in hit.parts:  # each with its own page and heading
+                titles = frozenset(terms(chunk.prefix))
+                whole = titles | frozenset(terms(chunk.text))
+                for start, end in chunk.sentences:
+                    text = chunk.text[start:end]
+                    # A sentence under a title says "the company": the title's words count as said.
+                    words = frozenset(terms(text)) | titles
+                    self._sources.append(_Source(number, chunk, (start, end), words, _numbers(text), whole))
             rows.append(matrix.astype(np.float32) / np.float32(127))
         self._vectors = np.concatenate(rows) if rows else np.empty((0, 0), np.float32)
         self._all_terms = frozenset[str]().union(*(source.chunk_terms for source in self._sources))

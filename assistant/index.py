@@ -79,9 +79,9 @@ class Index:
             dense.update(part, self._vectors(part), [])
             lexical.update(self._catalog.chunks(part), [])
             progress(min(first + _BATCH, len(ids)), len(ids))
-        if self._dense is not None:
-            self._dense.close()
-        self._dense, self._lexical = dense, lexical
+        before, self._dense, self._lexical = self._dense, dense, lexical
+        if before is not None:
+            before.close()
         self._exact.forget()
         self.rebuilt = True
         self._catalog.set_settings({"generation": str(generation), "behind": ""})

@@ -1,6 +1,6 @@
 """Late interaction: a question's token vectors against a passage's, kept small enough to be stored for every chunk.
 
-Each token of the question looks for its nearest token in the passage, and the passage scores their weighted mean
+Each token of the question looks for its nearest token in the passage, and the passage scores their weighted sum
 (MaxSim of ColBERT, arXiv 2004.12832), here with the token vectors of a model that was trained to pool them.
 """
 
@@ -55,9 +55,9 @@ def unpack(packed: TokenVectors) -> Floats:
 
 
 def max_sim(question: Floats, weights: Floats, passages: Sequence[TokenVectors]) -> Floats:
-    """Return for each passage the mean over the question's tokens of the cosine to the passage's nearest token.
+    """Return for each passage the weighted sum over the question's tokens of the cosine to the passage's nearest token.
 
-    `question` is `(n, TOKEN_DIM)`, `weights` `(n,)` sums to 1. A passage without tokens scores 0.
+    `question` is `(n, TOKEN_DIM)`, `weights` `(n,)`. A passage without tokens scores 0.
     """
     scores = np.zeros(len(passages), np.float32)
     sizes = np.array([len(passage) for passage in passages])

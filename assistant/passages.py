@@ -15,21 +15,29 @@ _MOST = 3  # chunks of one passage
 _ALIKE = 0.9  # share of terms in common from which a passage is a copy of one in another document
 
 
-def passages(hits: Sequence[Hit], limit: int, catalog: Catalog) -> list[Hit]:
+def passages(hits: Sequence[Hit], limit: int, catalog: Catalog, fused: bool = True) -> list[Hit]:
     """Return at most `limit` passages made of `hits` (best first), best first by their best chunk.
 
-    Of a passage that stands in several documents only the best copy is kept. The gist of each goes from its first to its last sentence
+    When the scores are `fused` (those of mode "full"), what is far from the best is left out. Of chunks that stand in
+    several documents only the best copy is kept. The gist of each passage goes from its first to its last sentence
     whose evidence comes near that of the best sentence of all. A passage whose document was removed meanwhile is left out.
     """
     groups: list[list[Hit]] = []
+    seen: list[tuple[str, frozenset[str]]] = []  # document and terms of each chunk kept
     for hit in hits:
-        if hit.score < hits[0].score - _FARTHEST:
+        if fused and hit.score < hits[0].score - _FARTHEST:
             break
+        words = frozenset(terms(hit.chunk.text))
+        if any(id != hit.chunk.document_id and _alike(words, others) for id, others in seen):
+            continue  # what one document repeats may matter in both places: folding it cost 5 points of recall on chat logs
         near = next((group for group in groups if len(group) < _MOST and any(_adjoin(hit, other) for other in group)), None)
         if near is not None:
             near.append(hit)
-        elif len(groups) < limit and not any(_is_copy(hit, group[0]) for group in groups):
+        elif len(groups) < limit:
             groups.append([hit])
+        else:
+            continue
+        seen.append((hit.chunk.document_id, words))
     made = [passage for passage in (_joined(group, catalog) for group in groups) if passage is not None]
     least = max((value for passage in made for value in passage.evidence), default=0.0) - _LEAST
     return [replace(hit, gist=hit.sentences_above(min(least, max(hit.evidence, default=0.0)))) for hit in made]
@@ -40,11 +48,8 @@ def _adjoin(one: Hit, other: Hit) -> bool:
     return first.document_id == second.document_id and 0 <= second.start - first.end <= _BETWEEN
 
 
-def _is_copy(one: Hit, other: Hit) -> bool:
-    if one.chunk.document_id == other.chunk.document_id:
-        return False  # what a document repeats may matter in both places: folding it cost 5 points of recall on chat logs
-    mine, its = set(terms(one.chunk.text)), set(terms(other.chunk.text))
-    return len(mine & its) >= _ALIKE * len(mine | its) if mine or its else one.chunk.text == other.chunk.text
+def _alike(one: frozenset[str], other: frozenset[str]) -> bool:
+    return bool(one) and len(one & other) >= _ALIKE * len(one | other)
 
 
 def _joined(group: Sequence[Hit], catalog: Catalog) -> Hit | None:
@@ -63,8 +68,9 @@ def _joined(group: Sequence[Hit], catalog: Catalog) -> Hit | None:
     )
     return replace(
         group[0],
-        chunk=replace(first, end=last.end, text=text, sentences=sentences),
+        # Page and heading are the best chunk's; each part has its own.
+        chunk=replace(group[0].chunk, start=first.start, end=last.end, text=text, sentences=sentences),
         sentence_scores=tuple(value for hit in in_order for value in hit.sentence_scores),
         evidence=tuple(value for hit in in_order for value in hit.evidence),
-        parts=tuple(id for hit in in_order for id in hit.parts),
+        parts=tuple(part for hit in in_order for part in hit.parts),
     )

@@ -109,7 +109,7 @@ def select_sentences(question: str, hits: Sequence[Hit], budget: int, tokenizer:
 
     A sentence is worth its similarity to the question, the question's words in it, and the rank of
     its passage; a sentence beside a good one is worth most of that, so that thoughts stay whole.
-    Hits stay in order; a gap in a passage is marked by an ellipsis.
+    Only the gists are read. Hits stay in order; a gap in a passage is marked by an ellipsis.
     """
     words = set(terms(question))
     worth: list[tuple[float, int, int]] = []
@@ -120,7 +120,9 @@ def select_sentences(question: str, hits: Sequence[Hit], budget: int, tokenizer:
             values.append(0.5 * cosine + 0.25 * shared + 0.25 * hit.score)
         for at, value in enumerate(values):
             beside = max(values[max(at - 1, 0) : at + 2])
-            worth.append((max(value, _BESIDE * beside), row, at))
+            start, end = hit.chunk.sentences[at]
+            if hit.gist[0] <= hit.chunk.start + start and hit.chunk.start + end <= hit.gist[1]:
+                worth.append((max(value, _BESIDE * beside), row, at))
     chosen: dict[int, set[int]] = {}
     used = 0
     ranked = sorted(worth, key=lambda item: (-item[0], item[1], item[2]))

@@ -34,6 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"eval: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        place = f"{error.filename} can't be used" if error.filename else "a file can't be used"
+        print(f"eval: {place} ({error.strerror or error}): check its permissions and the disk.", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("eval: interrupted.", file=sys.stderr)
         return 130

@@ -12,6 +12,7 @@ from assistant.documents import Document, clean_line, corpus_files, load_documen
 from assistant.errors import DocumentError, UserError
 from assistant.settings import Settings
 
+_GRADE = re.compile(r"[+-]?\d{1,3}")
 _MAX_BYTES = 500_000_000
 _TURN = re.compile(r"^\|user\|:\s*", re.MULTILINE)
 
@@ -79,7 +80,8 @@ class Dataset:
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (line number, object) for each line that isn't blank; `UserError` names the first bad line."""
     try:
-        with path.open(encoding="utf-8") as file:
+        number = 0
+        with path.open(encoding="utf-8-sig") as file:
             for number, line in enumerate(file, 1):
                 if not line.strip():
                     continue
@@ -91,13 +93,17 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise UserError(f"{path} is not UTF-8 text.") from None
     except json.JSONDecodeError as error:
         raise UserError(f"{path}, line {number}: not valid JSON ({error.msg}).") from None
+    except (RecursionError, ValueError):
+        raise UserError(f"{path}, line {number}: nested too deeply, or a number of thousands of digits.") from None
     except OSError as error:
         raise UserError(f"{path} can't be read ({error.strerror or error}).") from None
 
 
 def text_field(row: Mapping[str, Any], name: str, path: Path, number: int, optional: bool = False) -> str:
     """Return a text of a line's object, "" when it is `optional` and missing; `UserError` when it is no text."""
-    value = row.get(name, "" if optional else None)
+    value = row.get(name)
+    if value is None and optional:
+        value = ""
     if isinstance(value, int) and name == "_id":
         value = str(value)
     if not isinstance(value, str):
@@ -149,7 +155,7 @@ def _conversation(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _beir_dataset(folder: Path, queries: Path) -> Dataset:
-    documents, empty = [], 0
+    documents, empty = [], list[str]()
     path = folder / "corpus.jsonl"
     for number, id, row in identified(path):
         title, text = text_field(row, "title", path, number, optional=True), text_field(row, "text", path, number)
@@ -157,8 +163,8 @@ def _beir_dataset(folder: Path, queries: Path) -> Dataset:
             sha256 = hashlib.sha256(f"{title}\0{text}".encode()).hexdigest()
             documents.append(Document(id, clean_line(title), text, (), (), sha256))
         else:
-            empty += 1
-    qrels, unknown = _qrels(folder, {document.id for document in documents})
+            empty.append(id)
+    qrels, unknown = _qrels(folder, {document.id for document in documents}.union(empty))
     questions, blank, unjudged = [], 0, 0
     for number, id, row in identified(queries):
         text, earlier = _conversation(text_field(row, "text", queries, number).strip())
@@ -173,7 +179,7 @@ def _beir_dataset(folder: Path, queries: Path) -> Dataset:
             f"{folder} holds {len(documents)} documents and {len(questions)} questions with judgements: nothing to measure."
         )
     notes = (
-        (empty, "documents without text left out"),
+        (len(empty), "documents without text left out"),
         (blank, "empty queries left out"),
         (unjudged, "queries without a relevant document left out"),
         (unknown, "judgements name documents that the corpus doesn't hold; they count as not found"),
@@ -191,7 +197,7 @@ def _qrels(folder: Path, known: set[str]) -> tuple[dict[str, dict[str, int]], in
     """Return the grades by query and document, and how many judge a document that isn't known."""
     path = folder / "qrels" / "test.tsv"
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # splitlines would also cut at signs within an id
     except UnicodeDecodeError:
         raise UserError(f"{path} is not UTF-8 text.") from None
     except OSError as error:
@@ -199,14 +205,15 @@ def _qrels(folder: Path, known: set[str]) -> tuple[dict[str, dict[str, int]], in
     qrels: dict[str, dict[str, int]] = {}
     unknown = 0
     for number, line in enumerate(lines, 1):
-        parts = line.split("\t")
+        parts = line.rstrip("\r").split("\t")
         if not line.strip() or (number == 1 and parts[-1].strip() == "score"):
             continue
-        try:
-            query, document, grade = parts
-            qrels.setdefault(query, {})[document] = int(grade)
-        except ValueError:
-            raise UserError(f"{path}, line {number}: 'query-id, corpus-id, score' are expected, separated by tabs.") from None
+        if len(parts) != 3:
+            raise UserError(f"{path}, line {number}: 'query-id, corpus-id, score' are expected, separated by tabs.")
+        query, document, grade = parts
+        if not _GRADE.fullmatch(grade.strip()):
+            raise UserError(f"{path}, line {number}: the score {clean_line(grade, 20)!r} must be a whole number below 1000.")
+        qrels.setdefault(query, {})[document] = int(grade)
         unknown += document not in known
     return qrels, unknown
 

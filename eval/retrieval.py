@@ -11,11 +11,12 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from assistant import chunking, lexical
 from assistant.catalog import FileState
@@ -44,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--corpus", action="store_true", help="your corpus folder with the questions in eval/golden/")
     parser.add_argument("--mode", choices=get_args(Mode), default="full", help="what ranks: the app uses full (default)")
     parser.add_argument(
-        "-k", type=int, default=0, help="depth of nDCG and MRR (default 10), or passages for gold spans (default 5)"
+        "-k", type=int, metavar="K", help="depth of nDCG and MRR (default 10), or passages for gold spans (default 5)"
     )
     parser.add_argument(
         "--queries",
@@ -60,17 +61,14 @@ def run(options: argparse.Namespace) -> int:
     """Measure, print, and keep the run in the data folder."""
     settings = load_settings()
     stay_offline(settings)
-    if options.k and not 1 <= options.k <= 100:
+    if options.k is not None and not 1 <= options.k <= 100:
         raise UserError(f"-k is {options.k}: it must be between 1 and 100.")
     dataset = golden_dataset(settings, options.queries) if options.corpus else load_dataset(options.data, options.queries)
     for note in dataset.notes:
         print(f"  {note}", file=sys.stderr)
     embedder = load_embedder(settings, lambda line: print(f"  {line}", file=sys.stderr))
-    collection = indexed(dataset, settings, embedder)
-    try:
+    with indexed(dataset, settings, embedder) as collection:
         result = measure(dataset, collection, settings, options.mode, options.k or (5 if dataset.by_span else 10))
-    finally:
-        collection.close()
     if not options.no_save:
         path = save_run(result, runs_folder(settings))
         print(f"  kept as {path}", file=sys.stderr)
@@ -94,17 +92,23 @@ def golden_dataset(settings: Settings, queries: Path | None = None) -> Dataset:
     return Dataset(name, tuple(documents), tuple(answerable), (*unreadable, *notes))
 
 
-def indexed(dataset: Dataset, settings: Settings, embedder: Embedder) -> Collection:
-    """Return an index of the set's documents, kept in the data folder under a digest of their content.
+@contextmanager
+def indexed(dataset: Dataset, settings: Settings, embedder: Embedder) -> Iterator[Collection]:
+    """Give an index of the set's documents, kept in the data folder under a digest of their content and the model's.
 
-    A second run finds it there; one that was interrupted is gone on with.
+    A second run finds it there; one that was interrupted is gone on with. One process at a time uses it.
     """
-    folder = settings.data / "eval" / "indexes" / dataset.digest
+    folder = settings.data / "eval" / "indexes" / f"{dataset.digest}-{embedder.fingerprint}"
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     if free < 500_000_000:
         raise UserError(f"Only {free / 1e6:.0f} MB of disk are free: make room, or delete {folder.parent}.")
-    with FileLock(folder / "lock"):
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0).lock.release()
+    except Timeout:
+        print("  Another eval uses this set's index: waiting for it…", file=sys.stderr)
+    with lock:
         collection = Collection(folder, embedder, lambda line: print(f"  {line}", file=sys.stderr), load_reranker(settings))
         known = collection.catalog.file_states()
         missing = [document for document in dataset.documents if known.get(document.id) != _state(document)]
@@ -112,10 +116,9 @@ def indexed(dataset: Dataset, settings: Settings, embedder: Embedder) -> Collect
             for batch in _progress(missing, "indexing"):
                 _put(collection, batch)
             collection.flush()
-        except BaseException:
+            yield collection
+        finally:
             collection.close()
-            raise
-    return collection
 
 
 def _state(document: Document) -> FileState:

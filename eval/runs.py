@@ -71,7 +71,7 @@ class Run:
     def name(self) -> str:
         """The name of the run's file, without its ending: set, questions, mode and date."""
         stamp = re.sub(r"\D", "", self.date)[:14]
-        asked = re.sub(r"[^A-Za-z0-9_.-]+", "-", self.asked).lstrip("-")  # or it would be taken for an option
+        asked = re.sub(r"[^A-Za-z0-9_.-]+", "-", self.asked[:150]).lstrip("-")  # or it would be taken for an option
         return f"{asked}-{self.mode}-{stamp[:8]}-{stamp[8:]}"
 
     @property

@@ -11,12 +11,12 @@ import numpy as np
 from assistant.collection import Collection
 from assistant.embedding import Vectors, load_embedder
 from assistant.errors import UserError
+from assistant.retrieval import CANDIDATES
 from assistant.settings import Settings, stay_offline
 from eval.bench import memory_mb
 
 WARM_UP = 10  # searches that aren't counted
-_PASSAGES = 8  # asked of search: the default of ASSISTANT_PASSAGES
-_CANDIDATES = 100  # asked of each index, as search asks
+_TURNS = 3  # questions asked before, where a conversation is timed
 _AT = 10  # of recall
 _SAME = 1e-5  # cosines nearer to each other than this count as equal
 
@@ -52,16 +52,18 @@ def search_times(folder: Path, settings: Settings, questions: Sequence[str]) -> 
     opened = time.monotonic() - clock
     warm_up = min(WARM_UP, len(questions) // 2)
     for question in questions[:warm_up]:
-        collection.search(question, _PASSAGES)
+        collection.passages(question, settings.passages)
     asked = questions[warm_up:]
     try:
-        search, _ = _timed("searching", asked, lambda question: collection.search(question, _PASSAGES))
+        search, _ = _timed("searching", asked, lambda question: collection.passages(question, settings.passages))
+        talks = [(question, [asked[at - turn] for turn in range(_TURNS, 0, -1)]) for at, question in enumerate(asked)]
+        talk, _ = _timed("in conversations", talks, lambda talk: collection.passages(talk[0], settings.passages, earlier=talk[1]))
         memory = memory_mb(os.getpid())
         embed, vectors = _timed("embedding", asked, lambda question: embedder.embed([question])[0])
-        dense, found = _timed("dense", vectors, lambda vector: collection.index.dense(vector, _CANDIDATES))
-        lexical, _ = _timed("lexical", asked, lambda question: collection.index.lexical(question, _CANDIDATES))
-        ids, matrix = every_vector(collection)
-        exact, nearest = _timed("exact", vectors, lambda vector: exact_search(matrix, vector, _CANDIDATES))
+        dense, found = _timed("dense", vectors, lambda vector: collection.index.dense(vector, CANDIDATES))
+        lexical, _ = _timed("lexical", asked, lambda question: collection.index.lexical(question, CANDIDATES))
+        ids, _, matrix = collection.catalog.all_vectors(embedder.dim)
+        exact, nearest = _timed("exact", vectors, lambda vector: exact_search(matrix, vector, CANDIDATES))
     finally:
         collection.close()
     row_of = {id: row for row, id in enumerate(ids)}
@@ -71,12 +73,13 @@ def search_times(folder: Path, settings: Settings, questions: Sequence[str]) -> 
         "open_seconds": round(opened, 1),
         "memory_mb": round(memory),
         "search_ms": search,
+        "conversation_ms": talk,
         "embed_ms": embed,
         "dense_ms": dense,
         "lexical_ms": lexical,
         "exact_ms": exact,
         f"recall@{_AT}": recall(matrix, vectors, rows, nearest, _AT),
-        f"recall@{_CANDIDATES}": recall(matrix, vectors, rows, nearest, _CANDIDATES),
+        f"recall@{CANDIDATES}": recall(matrix, vectors, rows, nearest, CANDIDATES),
     }
 
 
@@ -94,17 +97,6 @@ def _progress(asked: Sequence[Asked], what: str) -> Iterator[Asked]:
     from tqdm import tqdm
 
     yield from tqdm(asked, desc=f"  {what}", unit=" questions", leave=False)
-
-
-def every_vector(collection: Collection) -> tuple[list[str], Vectors]:
-    """Return the ids of all chunks and their vectors `(n, dim)`, from the catalogue."""
-    ids = collection.catalog.chunk_ids()
-    matrix = np.empty((len(ids), collection.embedder.dim), np.float32)
-    for first in range(0, len(ids), 1000):
-        part = ids[first : first + 1000]
-        stored = collection.catalog.vectors(part)
-        matrix[first : first + len(part)] = [stored[id] for id in part]
-    return ids, matrix
 
 
 def exact_search(matrix: Vectors, vector: Vectors, limit: int) -> list[int]:

@@ -43,12 +43,17 @@ GOALS = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `eval table`."""
     parser.add_argument("--runs", type=Path, metavar="FOLDER", help="folder of the runs (default: those of the data folder)")
+    parser.add_argument("--also", nargs="+", default=[], metavar="SET", help="sets to show beside those that have a goal")
 
 
 def run(options: argparse.Namespace) -> int:
     """Bring the stored figures up to date, write the table and print it."""
     folder = options.runs or runs_folder(load_settings())
-    result = {"sets": merged(load_result(RESULT), summaries(stored_runs(folder)))}
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder: 'python -m eval retrieval --data DIR' makes runs.")
+    wanted = {(goal.set, goal.queries) for goal in GOALS}
+    runs = [run for run in stored_runs(folder) if (run.set, run.queries) in wanted or run.set in options.also]
+    result = {"sets": merged(load_result(RESULT), summaries(runs))}
     if not result["sets"]:
         raise UserError(f"{folder} holds no runs of mode {_DEFAULT}: 'python -m eval retrieval --data DIR' makes them.")
     save_result(RESULT, result)
@@ -90,6 +95,7 @@ def summaries(runs: Sequence[Run]) -> list[dict[str, Any]]:
                 "data": default.data,
                 "k": default.k,
                 "model": dict(default.models.get("embedding", {})),
+                "versions": _made(default),
                 "machine": str(default.settings.get("machine", "")),
                 "questions": len(default.questions),
                 "modes": {mode: _figures(beside[mode]) for mode in _MODES if mode in beside},
@@ -109,9 +115,15 @@ def _main_measures(run: Run) -> tuple[str, ...]:
 
 def _comparable(run: Run, default: Run) -> bool:
     one, other = (
-        (each.set, each.queries, each.data, each.k, each.models.get("embedding"), len(each.questions)) for each in (run, default)
+        (each.set, each.queries, each.data, each.k, each.models.get("embedding"), _made(each), len(each.questions))
+        for each in (run, default)
     )
     return one == other
+
+
+def _made(run: Run) -> dict[str, str]:
+    """Return what the code that cut and indexed the texts calls its versions."""
+    return {name: run.versions[name] for name in ("chunking", "lexical") if name in run.versions}
 
 
 def _figures(run: Run) -> dict[str, Any]:
@@ -131,7 +143,7 @@ def merged(stored: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]]) -> l
     for each in new:
         key = (each["set"], each["queries"])
         old = sets.get(key, each)
-        same = all(old[name] == each[name] for name in ("data", "k", "model", "questions"))
+        same = all(old.get(name) == each[name] for name in ("data", "k", "model", "versions", "questions"))
         if old["modes"][_DEFAULT]["date"] > each["modes"][_DEFAULT]["date"]:
             old, each = each, old
         modes = {**(old["modes"] if same else {}), **each["modes"]}

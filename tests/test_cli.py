@@ -127,3 +127,9 @@ def test_doctor_finds_all_in_order_and_names_what_is_not(cli: Cli) -> None:
     ran = cli("doctor")
     assert ran.code == 1
     assert "FAIL empty.md: not indexed: it is empty" in ran.out
+
+
+def test_evals_take_the_folders_before_the_command(cli: Cli, tmp_path: Path) -> None:
+    for folders in (["--data", str(tmp_path / "other")], [f"--data={tmp_path / 'other'}", "--corpus", str(tmp_path)]):
+        ran = cli(*folders, "eval", "history")
+        assert ran.code == 2 and str(tmp_path / "other") in ran.err and "Traceback" not in ran.err

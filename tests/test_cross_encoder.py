@@ -91,20 +91,8 @@ def outputs(path: Path, question: str, texts: Sequence[str]) -> list[float]:
 
 def hits(texts: Sequence[str]) -> list[Hit]:
     """Return one hit for each text, with falling scores from 1."""
-    return [
-        Hit(
-            Chunk(str(place), "d", "", 0, len(text), text, "", None, ()),
-            1 - place / len(texts),
-            0,
-            0,
-            0,
-            (),
-            (),
-            (str(place),),
-            (0, len(text)),
-        )
-        for place, text in enumerate(texts)
-    ]
+    chunks = [Chunk(str(place), "d", "", 0, len(text), text, "", None, ()) for place, text in enumerate(texts)]
+    return [Hit(chunk, 1 - place / len(texts), 0, 0, 0, (), (), (chunk,), (0, chunk.end)) for place, chunk in enumerate(chunks)]
 
 
 def some_texts(count: int) -> list[str]:

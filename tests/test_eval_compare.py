@@ -252,19 +252,7 @@ def test_json_says_the_same(folder: Path, capsys: pytest.CaptureFixture[str]) ->
 
 def test_a_run_keeps_the_best_passage_of_each_document_or_for_spans_every_passage() -> None:
     places = [("a", 0), ("b", 0), ("a", 50), ("c", 0)]
-    hits = [
-        Hit(
-            Chunk(f"{name}{start}", name, "", start, start + 1, "x", "", None, ()),
-            0.5,
-            0.5,
-            0.5,
-            0.5,
-            (),
-            (),
-            (f"{name}{start}",),
-            (start, start + 1),
-        )
-        for name, start in places
-    ]
+    chunks = [Chunk(f"{name}{start}", name, "", start, start + 1, "x", "", None, ()) for name, start in places]
+    hits = [Hit(chunk, 0.5, 0.5, 0.5, 0.5, (), (), (chunk,), (chunk.start, chunk.end)) for chunk in chunks]
     assert [(hit.chunk.document_id, hit.chunk.start) for hit in _kept(hits, by_span=False)] == [("a", 0), ("b", 0), ("c", 0)]
     assert _kept(hits, by_span=True) == hits

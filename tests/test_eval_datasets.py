@@ -54,6 +54,13 @@ def test_turns_of_a_conversation_are_told_apart(beir: Beir) -> None:
     assert (question.text, question.earlier) == ("why", ("Who built it?", "And when?"))
 
 
+def test_a_byte_order_mark_and_a_title_of_null_are_no_fault(beir: Beir) -> None:
+    corpus = lines([{"_id": "d1", "title": None, "text": "First text."}])
+    dataset = load_dataset(beir(corpus_jsonl="\ufeff" + corpus, qrels__test_tsv="\ufeffq1\td1\t1\n"))
+    assert [document.title for document in dataset.documents] == [""]
+    assert [question.id for question in dataset.questions] == ["q1"]
+
+
 def test_lines_may_end_as_on_windows_and_other_questions_be_named(beir: Beir) -> None:
     folder = beir(qrels__test_tsv=QRELS.replace("\n", "\r\n"), corpus_jsonl=lines(DOCUMENTS).replace("\n", "\r\n"))
     (folder / "other.jsonl").write_text(lines([{"_id": "q2", "text": "second?"}]), encoding="utf-8")
@@ -72,7 +79,10 @@ def test_lines_may_end_as_on_windows_and_other_questions_be_named(beir: Beir) ->
         ({"corpus_jsonl": lines([{"_id": "", "text": "x"}])}, ["corpus.jsonl, line 1", "empty"]),
         ({"queries_jsonl": lines([QUERIES[0], QUERIES[0]])}, ["queries.jsonl, line 2", "'q1'"]),
         ({"qrels__test_tsv": QRELS + "q1 d1 1\n"}, ["test.tsv, line 5", "tabs"]),
-        ({"qrels__test_tsv": QRELS + "q1\td1\tmuch\n"}, ["test.tsv, line 5"]),
+        ({"qrels__test_tsv": QRELS + "q1\td1\tmuch\n"}, ["test.tsv, line 5", "'much'", "whole number"]),
+        ({"qrels__test_tsv": QRELS + "q1\td1\t" + "9" * 400 + "\n"}, ["test.tsv, line 5", "whole number"]),
+        ({"corpus_jsonl": lines(DOCUMENTS[:1]) + "[" * 100_000}, ["corpus.jsonl, line 2", "nested"]),
+        ({"corpus_jsonl": '{"_id": ' + "9" * 5000 + ', "text": "x"}'}, ["corpus.jsonl, line 1", "digits"]),
         ({"qrels__test_tsv": "query-id\tcorpus-id\tscore\n"}, ["nothing to measure"]),
         ({"corpus_jsonl": ""}, ["0 documents"]),
     ],

@@ -16,7 +16,7 @@ from assistant.settings import Settings
 from eval.__main__ import main
 from eval.latency import RESULT, measure, parse_sizes, table
 from eval.readme import README
-from eval.search_times import every_vector, exact_search, recall
+from eval.search_times import exact_search, recall
 from eval.synthetic import Noise, Source, fill, load_source, neighbour_cosines
 from tests.conftest import settings_in
 
@@ -97,7 +97,7 @@ def test_copies_have_other_words_and_vectors_than_the_real_chunks(collection: Co
     real = len(source.chunks)
     assert [chunk.text for chunk in chunks[:real]] == [chunk.text for chunk in source.chunks]
     assert len({chunk.text for chunk in chunks}) > 0.95 * len(chunks)
-    _, matrix = every_vector(collection)
+    _, _, matrix = collection.catalog.all_vectors(384)
     cosines = np.sum(matrix[real:] * source.matrix[np.arange(real, SIZE) % real], axis=1)
     assert cosines.max() < 0.9995
     assert np.allclose(np.linalg.norm(matrix, axis=1), 1, atol=1e-5)
@@ -116,7 +116,7 @@ def test_noise_moves_as_far_as_real_neighbours_lie() -> None:
 
 
 def test_exact_search_is_brute_force(collection: Collection) -> None:
-    _, matrix = every_vector(collection)
+    _, _, matrix = collection.catalog.all_vectors(384)
     for vector in collection.embedder.embed(["a lighthouse on the coast", "bread", "42"]):
         cosines = [sum(float(a) * float(b) for a, b in zip(row, vector, strict=True)) for row in matrix]
         brute = sorted(range(len(cosines)), key=lambda row: -cosines[row])[:10]

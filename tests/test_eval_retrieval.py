@@ -75,7 +75,7 @@ def test_a_corpus_of_one_document_and_a_k_beyond_it(data: Path, tmp_path: Path, 
     assert json.loads(capsys.readouterr().out)["measures"]["nDCG@100"] == 1.0
 
 
-@pytest.mark.parametrize("arguments", [["-k", "101"], ["-k", "-1"], ["--queries", "none.jsonl"]])
+@pytest.mark.parametrize("arguments", [["-k", "101"], ["-k", "0"], ["-k", "-1"], ["--queries", "none.jsonl"]])
 def test_a_mistake_of_the_caller_is_one_line_and_code_2(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:

@@ -42,7 +42,7 @@ def test_neighbours_become_one_passage_of_three_chunks_at_most(corpus: Corpus) -
     assert len(hits) >= 5
     found = passages(hits, 10, corpus.catalog)
     assert [len(passage.parts) for passage in found] == [3] * (len(hits) // 3) + ([len(hits) % 3] if len(hits) % 3 else [])
-    assert [id for passage in found for id in passage.parts] == [hit.chunk.id for hit in hits]
+    assert [part for passage in found for part in passage.parts] == [hit.chunk for hit in hits]
     document = corpus.catalog.document("story.txt")
     assert document is not None
     for passage, vectors in zip(found, corpus.passage_vectors(found), strict=True):

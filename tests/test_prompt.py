@@ -20,7 +20,7 @@ def tokenizer() -> Tokenizer:
 def hit(text: str, scores: list[float], score: float = 1.0, title: str = "T") -> Hit:
     spans = tuple(split_sentences(text))
     chunk = Chunk("c" + text[:9], "d", title, 0, len(text), text, "", None, spans)
-    return Hit(chunk, score, 0.5, 1.0, max(scores), tuple(scores), tuple(scores), (chunk.id,), (0, len(text)))
+    return Hit(chunk, score, 0.5, 1.0, max(scores), tuple(scores), tuple(scores), (chunk,), (0, len(text)))
 
 
 def test_only_the_sentences_that_matter_are_read_in_their_order(tokenizer: Tokenizer) -> None:

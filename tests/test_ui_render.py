@@ -206,7 +206,7 @@ def chunk(text: str = "First sentence. Second one.", title: str = "A title", hea
 
 
 def hit(found: Chunk) -> Hit:
-    return Hit(found, 1.0, 0.5, 2.0, 0.6, (0.1, 0.6), (0.1, 0.6), (found.id,), (found.start, found.end))
+    return Hit(found, 1.0, 0.5, 2.0, 0.6, (0.1, 0.6), (0.1, 0.6), (found,), (found.start, found.end))
 
 
 def answer(text: str = "It is so [1].", found: Chunk | None = None, **changes: object) -> Answer:

@@ -9,6 +9,7 @@ import base64
 import html
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import nh3
@@ -169,7 +170,7 @@ def sources_html(answer: Answer, turn: int) -> str:
         cited.setdefault(citation.number, []).append(citation)
     cited_chunks = {citation.chunk.id for citation in answer.citations}
     cards = [_cited_card(turn, number, cited[number]) for number in sorted(cited)]
-    others = [_other_card(hit) for hit in answer.passages if hit.chunk.id not in cited_chunks]
+    others = [_other_card(hit) for hit in answer.passages if not cited_chunks.intersection(part.id for part in hit.parts)]
     if cards and others:
         cards.append('<h3 class="divider">Also found, not cited</h3>')
     if not cards and not others:
@@ -201,7 +202,9 @@ def _cited_card(turn: int, number: int, citations: Sequence[Citation]) -> str:
 
 
 def _other_card(hit: Hit) -> str:
-    body = _passage_html(hit.chunk, [hit.best_sentence], _AROUND_OTHER)
+    start, end = hit.gist
+    text = hit.chunk.text[start - hit.chunk.start : end - hit.chunk.start]
+    body = _passage_html(replace(hit.chunk, start=start, end=end, text=text), [hit.best_sentence], _AROUND_OTHER)
     return f'<article class="source">{_card_head(hit.chunk, "")}{body}</article>'
 
 
