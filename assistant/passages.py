@@ -8,7 +8,7 @@ from assistant.lexical import terms
 from assistant.retrieval import Hit
 
 HITS = 2  # hits looked at for each passage wanted
-_FARTHEST = 0.15  # below the best hit's score: what scores less is about something else
+FARTHEST = 0.15  # below the best hit's score: what scores less is about something else
 _LEAST = 0.75  # below the best sentence's evidence: a passage begins and ends with sentences no farther than that
 _BETWEEN = 20  # characters of white space between chunks that follow each other, at most
 _MOST = 3  # chunks of one passage
@@ -25,7 +25,7 @@ def passages(hits: Sequence[Hit], limit: int, catalog: Catalog, fused: bool = Tr
     groups: list[list[Hit]] = []
     seen: list[tuple[str, frozenset[str]]] = []  # document and terms of each chunk kept
     for hit in hits:
-        if fused and hit.score < hits[0].score - _FARTHEST:
+        if fused and hit.score < hits[0].score - FARTHEST:
             break
         words = frozenset(terms(hit.chunk.text))
         if any(id != hit.chunk.document_id and _alike(words, others) for id, others in seen):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from assistant.lexical import terms
+from assistant.passages import FARTHEST
 from assistant.retrieval import Hit
 
 if TYPE_CHECKING:
@@ -107,17 +108,21 @@ def _label(hit: Hit) -> str:
 def select_sentences(question: str, hits: Sequence[Hit], budget: int, tokenizer: "Tokenizer") -> list[tuple[Hit, str]]:
     """Return (hit, text) with the sentences that matter most for `question`, at most about `budget` tokens.
 
-    A sentence is worth its similarity to the question, the question's words in it, and the rank of
-    its passage; a sentence beside a good one is worth most of that, so that thoughts stay whole.
+    A sentence is worth its similarity to the question, the question's words in it, and how near
+    its passage comes to the best; a sentence beside a good one is worth most of that, so that thoughts stay whole.
     Only the gists are read. Hits stay in order; a gap in a passage is marked by an ellipsis.
     """
     words = set(terms(question))
+    best = max((hit.score for hit in hits), default=0.0)
     worth: list[tuple[float, int, int]] = []
     for row, hit in enumerate(hits):
         values = []
+        # 1 for the best passage, 0 for one that would just be left out. The score itself in its place left out the answer
+        # of 15 % of the questions about the starter corpus, not 8 % (xquad 4, not 3; squad 7, not 6), in 200 tokens.
+        standing = max(1 - (best - hit.score) / FARTHEST, 0.0)
         for (start, end), cosine in zip(hit.chunk.sentences, hit.sentence_scores, strict=True):
             shared = len(words.intersection(terms(hit.chunk.text[start:end]))) / max(len(words), 1)
-            values.append(0.5 * cosine + 0.25 * shared + 0.25 * hit.score)
+            values.append(0.5 * cosine + 0.25 * shared + 0.25 * standing)
         for at, value in enumerate(values):
             beside = max(values[max(at - 1, 0) : at + 2])
             start, end = hit.chunk.sentences[at]

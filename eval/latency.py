@@ -25,7 +25,7 @@ from assistant.settings import Settings, load_settings, stay_offline
 from eval.bench import machine
 from eval.readme import RESULTS, put_block, save_result
 from eval.search_times import WARM_UP, in_fresh_process
-from eval.synthetic import Progress, Source, fill, load_source, neighbour_cosines
+from eval.synthetic import OWN, Progress, Source, fill, load_source, neighbour_cosines
 
 RESULT = RESULTS / "latency.json"
 _BYTES_PER_CHUNK = 20_000  # of disk, with the generation that is being made and SQLite's journal
@@ -187,12 +187,16 @@ def table(result: Mapping[str, Any]) -> str:
             ),
             row("making both indexes", lambda size: f"{size['index_seconds']:,.0f} s"),
             "",
-            f"Measured by `python -m eval latency` on {result['date']}: {result['machine']}; load before it {result['load']}. "
+            f"Measured by `python -m eval latency{_data(result['source'])}` on {result['date']}: {result['machine']}; load before it {result['load']}. "
             f"{sizes[0]['queries']:,} different questions at each size; {result['real_chunks']:,} real chunks ({result['source']}), "
             "the others copies of them with words swapped and vectors moved as far as real neighbours lie "
             f"(cosine {result['noise_cosine']:.2f} in the middle). The files were just written, so the system holds them in memory.",
         ]
     )
+
+
+def _data(source: str) -> str:
+    return "" if source == OWN else f" --data {source}"
 
 
 def _short(milliseconds: float) -> str:

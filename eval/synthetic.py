@@ -22,6 +22,7 @@ from assistant.sentences import Span, split_sentences
 from assistant.settings import Settings
 from eval.datasets import load_dataset, load_documents
 
+OWN = "the corpus folder and the calibration texts"  # where real chunks come from without --data
 _REAL = 4000  # chunks that are embedded; a minute on two cores
 _PER_DOCUMENT = 20  # chunks, about ten pages
 _BATCH = 1000  # chunks made and written at once
@@ -55,7 +56,7 @@ def load_source(folder: Path | None, settings: Settings, embedder: Embedder, pro
     """
     if folder is None:
         documents = [*load_documents(settings.corpus)[0], *_own_texts()]
-        name = "the corpus folder and the calibration texts"
+        name = OWN
         sentences = [text[start:end].strip() for text in (d.text for d in documents) for start, end in split_sentences(text)]
         questions = [sentence for sentence in sentences if len(sentence) >= _SHORT]
     else:
