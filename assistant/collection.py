@@ -18,7 +18,7 @@ from assistant.filters import EVERYTHING, Filter
 from assistant.index import Index
 from assistant.mentions import Mentions
 from assistant.passages import HITS, passages
-from assistant.retrieval import Hit, Mode, search
+from assistant.retrieval import Hit, Mode, leans, search
 
 _EMBED_BATCH = 32  # chunks embedded between two writes
 _INDEX_BATCH = 500  # chunks written to the indexes at once
@@ -88,7 +88,10 @@ class Collection:
         reranker = self.reranker if mode == "full" and limit > 0 else None
         depth = max(limit, RERANKED) if reranker else limit
         hits = search(query, depth, self.catalog, self.index, self.embedder, mode, documents, favoured, earlier)
-        return reranker.rerank(query, hits)[:limit] if reranker else hits
+        if reranker is None:
+            return hits
+        asked = f"{earlier[-1]} {query}" if earlier and leans(query) else query
+        return reranker.rerank(asked, hits)[:limit]
 
     def _allowed(self, filter: Filter) -> list[str] | None:
         """Return the documents that `filter` allows; asked again with the same filter, without asking the catalogue."""

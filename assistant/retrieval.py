@@ -89,6 +89,11 @@ class Hit:
         return self.chunk.start + good[0][0], self.chunk.start + good[-1][1]
 
 
+def leans(question: str) -> bool:
+    """Whether a question says so little that it leans on those before it."""
+    return len(query_terms(question)) < _FEW_TERMS
+
+
 def search(
     query: str,
     limit: int,
@@ -130,7 +135,7 @@ def search(
     if favoured:
         own = set(catalog.chunk_ids_of(favoured))
         total += _FAVOUR * np.array([id in own for id in ids])
-    lean = (_LEANING if len(wanted) < _FEW_TERMS else _STANDING) if before else 0.0
+    lean = (_LEANING if leans(query) else _STANDING) if before else 0.0
     if before:
         its_terms = query_terms(before)
         others = _weighted(score(before_vector, its_terms, index.idf(its_terms), candidates), weights)

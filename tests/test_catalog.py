@@ -1,4 +1,5 @@
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -96,3 +97,38 @@ def test_the_text_of_a_removed_document_is_gone_from_the_file(tmp_path: Path) ->
     catalog.remove_document("a")
     catalog.close()
     assert all(secret.encode() not in path.read_bytes() for path in tmp_path.iterdir())
+
+
+def test_a_catalogue_of_the_first_version_is_emptied_to_be_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite3"
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(
+            """
+            CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+            CREATE TABLE documents (
+                id TEXT PRIMARY KEY, title TEXT NOT NULL, text TEXT NOT NULL, headings TEXT NOT NULL, pages TEXT NOT NULL,
+                sha256 TEXT NOT NULL, size INTEGER NOT NULL, modified INTEGER NOT NULL, indexed_at TEXT NOT NULL
+            ) STRICT;
+            CREATE TABLE failures (
+                id TEXT PRIMARY KEY, size INTEGER NOT NULL, modified INTEGER NOT NULL, reason TEXT NOT NULL
+            ) STRICT;
+            CREATE TABLE vectors (key TEXT PRIMARY KEY, vector BLOB NOT NULL, sentences BLOB NOT NULL) STRICT;
+            CREATE TABLE chunks (
+                row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,
+                document_id TEXT NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
+                start INTEGER NOT NULL, end INTEGER NOT NULL, heading TEXT NOT NULL, page INTEGER, sentences TEXT NOT NULL,
+                vector_key TEXT NOT NULL
+            ) STRICT;
+            INSERT INTO documents VALUES ('a', 'T', 'text', '[]', '[]', 's', 1, 2, '2026');
+            INSERT INTO chunks VALUES (1, 'c', 'a', 0, 4, '', NULL, '[]', 'k');
+            INSERT INTO vectors VALUES ('k', x'00', x'00');
+            INSERT INTO failures VALUES ('b', 1, 2, 'it is empty');
+            PRAGMA user_version=1;
+            """
+        )
+    catalog = Catalog(path)
+    assert catalog.file_states() == {"b": FileState(1, 2)} and catalog.chunk_ids() == [] and catalog.setting("behind") == "1"
+    catalog.put_vectors({"k": embedded(1)})
+    catalog.put_document(document("a", "text"), FileState(1, 2), [chunk("1", "a", "text")], ["k"])
+    catalog.close()
+    assert Catalog(path).candidates(["1"])["1"].terms.any()
