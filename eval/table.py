@@ -143,7 +143,7 @@ def merged(stored: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]]) -> l
     for each in new:
         key = (each["set"], each["queries"])
         old = sets.get(key, each)
-        same = all(old.get(name) == each[name] for name in ("data", "k", "model", "versions", "questions"))
+        same = all(old.get(name) == each.get(name) for name in ("data", "k", "model", "versions", "questions"))
         if old["modes"][_DEFAULT]["date"] > each["modes"][_DEFAULT]["date"]:
             old, each = each, old
         modes = {**(old["modes"] if same else {}), **each["modes"]}
