@@ -49,7 +49,8 @@ _WEIGHTS: dict[Mode, Weights] = {
 
 # How much the earlier questions of a conversation count beside one that says little by itself, and beside another. More
 # (0.6, 0.1) is 0.005 nDCG@10 better on mtRAG, but where the topic changes, the right passage is lost among eight more often.
-_LEANING, _STANDING = 0.3, 0.05
+# One without a single term ("When?") is nothing without them.
+_EMPTY, _LEANING, _STANDING = 1.0, 0.3, 0.05
 _FEW_TERMS = 4  # a question with fewer leans on what was asked before
 _TURNS, _TURN_LENGTH = 6, 200  # earlier questions that count, the newest, and characters of each
 
@@ -137,7 +138,7 @@ def search(
     if favoured:
         own = set(catalog.chunk_ids_of(favoured))
         total += _FAVOUR * np.array([id in own for id in ids])
-    lean = (_LEANING if leans(query) else _STANDING) if before else 0.0
+    lean = (_EMPTY if not wanted else _LEANING if leans(query) else _STANDING) if before else 0.0
     if before:
         its_terms = query_terms(before)
         others = _weighted(score(before_vector, its_terms, index.idf(its_terms), candidates), weights)
