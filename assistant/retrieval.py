@@ -107,7 +107,7 @@ def search(
     favoured: Sequence[str] = (),
     earlier: Sequence[str] = (),
 ) -> list[Hit]:
-    """Return the `limit` best chunks (fewer when there are no more candidates) for `query`, by the scores of `scoring` and of its tokens, fused.
+    """Return the `limit` best chunks for `query`, fewer when there are no more candidates, by all scores added.
 
     Only chunks that the catalogue holds are returned, whatever the indexes say. With `documents`, only chunks of
     these, `limit` of them if there are so many. Chunks of `favoured` documents are sure to be looked at, and score more.
@@ -118,19 +118,18 @@ def search(
         return []
     weights = _WEIGHTS[mode]
     question = embedder.embed_question(query)
-    depth = CANDIDATES if documents is None else max(CANDIDATES, limit)
-    places = [(documents, depth), *([(favoured, _FAVOURED)] if favoured else [])]
+    places = [(documents, CANDIDATES if documents is None else max(CANDIDATES, limit))]
+    places += [(favoured, _FAVOURED)] if favoured else []
+    found = list(_found(query, question.vector, places, index, mode))
     # The newest first: what is too long for the model is cut at the end.
     before = " ".join(turn[:_TURN_LENGTH] for turn in reversed(earlier[-_TURNS:])).strip()
     before_vector = embedder.embed([before])[0] if before else question.vector
-    found = list(_found(query, question.vector, places, index, mode))
     if before:
         found += _found(before, before_vector, [(within, _BEFORE) for within, _ in places], index, mode)
     stored = catalog.candidates(list(dict.fromkeys(found)))
     if not stored:
         return []
-    ids = list(stored)
-    candidates = list(stored.values())
+    ids, candidates = list(stored), list(stored.values())
     wanted = query_terms(query)
     idf = index.idf(wanted)
     scores = score(question.vector, wanted, idf, candidates)
@@ -138,28 +137,39 @@ def search(
     if favoured:
         own = set(catalog.chunk_ids_of(favoured))
         total += _FAVOUR * np.array([id in own for id in ids])
-    lean = (_EMPTY if not wanted else _LEANING if leans(query) else _STANDING) if before else 0.0
+    lean = 0.0
     if before:
+        lean = _EMPTY if not wanted else _LEANING if leans(query) else _STANDING
         its_terms = query_terms(before)
-        others = _weighted(score(before_vector, its_terms, index.idf(its_terms), candidates), weights)
-        total += lean * others / sum(weights[:4])
+        others = score(before_vector, its_terms, index.idf(its_terms), candidates)
+        total += lean * _weighted(others, weights) / sum(weights[:4])
     if weights.tokens and len(question.tokens):
         best = np.argsort(-total, kind="stable")[:_REREAD]
         tokens = catalog.tokens([ids[at] for at in best])
         shares = _token_weights(query, question.spans, dict(zip(wanted, idf, strict=True)), weights)
         total[best] += max_sim(question.tokens, shares, [tokens.get(ids[at], NO_TOKENS) for at in best])
-    used = weights if len(question.tokens) else weights._replace(tokens=0, rare_tokens=0)
-    total /= sum(used) + lean
-    order = [int(at) for at in np.argsort(-total, kind="stable")[:limit]]
+    total /= sum(weights if len(question.tokens) else weights[:4]) + lean
+    return _hits([int(at) for at in np.argsort(-total, kind="stable")[:limit]], ids, total, scores, catalog)
+
+
+def _hits(order: Sequence[int], ids: Sequence[str], total: Vectors, scores: Scores, catalog: Catalog) -> list[Hit]:
+    """Return the hits of the candidates at `order`; one that was removed meanwhile is left out."""
     chunks = {chunk.id: chunk for chunk in catalog.chunks([ids[at] for at in order])}
-    hits = []
-    for at in order:
-        if chunk := chunks.get(ids[at]):
-            cosines, evidence = scores.cosines[at], scores.cosines[at] + scores.shares[at]
-            parts = (float(total[at]), float(scores.dense[at]), float(scores.lexical[at]), float(scores.sentence[at]))
-            place = (chunk.start, chunk.end)
-            hits.append(Hit(chunk, *parts, tuple(cosines.tolist()), tuple(evidence.tolist()), (chunk,), place))
-    return hits
+    return [
+        Hit(
+            chunk=chunk,
+            score=float(total[at]),
+            dense=float(scores.dense[at]),
+            lexical=float(scores.lexical[at]),
+            sentence=float(scores.sentence[at]),
+            sentence_scores=tuple(scores.cosines[at].tolist()),
+            evidence=tuple((scores.cosines[at] + scores.shares[at]).tolist()),
+            parts=(chunk,),
+            gist=(chunk.start, chunk.end),
+        )
+        for at in order
+        if (chunk := chunks.get(ids[at]))
+    ]
 
 
 def _found(
