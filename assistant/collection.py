@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +23,6 @@ _EMBED_BATCH = 32  # chunks embedded between two writes
 _INDEX_BATCH = 500  # chunks written to the indexes at once
 
 
-@dataclass
-class _Pending:
-    """Ids of chunks that the catalogue has and the indexes lack, and of those gone from it."""
-
-    ids: list[str] = field(default_factory=list)
-    gone: list[str] = field(default_factory=list)
-
-
 class Collection:
     """What can be searched. Documents that were put or removed are found, or not, after `flush`."""
 
@@ -49,7 +40,8 @@ class Collection:
         self.embedder = embedder
         self.reranker = reranker
         self._writing = threading.RLock()
-        self._pending = _Pending()
+        self._pending: dict[str, bool] = {}  # chunks that the indexes have not heard of: whether the catalogue has them now
+        self._unused = False  # whether vectors may be stored that no chunk uses any more
         self.catalog = Catalog(data / "catalog.sqlite3")
         self._mentions = Mentions(self.catalog)
         self._latest: tuple[tuple[Filter, int], list[str] | None] | None = None  # filter, revision, what it allows
@@ -79,7 +71,8 @@ class Collection:
     ) -> list[Hit]:
         """Return the `limit` best chunks for `query`, best first, of the documents that `filter` allows.
 
-        Documents that the query names are favoured. `earlier` holds the questions asked before it, oldest first. Raises `UserError` when the reranker can't be used.
+        Documents that the query names are favoured. `earlier` holds the questions asked before it, oldest first.
+        Raises `UserError` when the reranker can't be used.
         """
         documents = self._allowed(filter)
         favoured = self._mentions.named(query)
@@ -137,34 +130,39 @@ class Collection:
             keys = [[vector_key(chunk, self.embedder.fingerprint) for chunk in chunks] for chunks in cut]
             self._embed_missing([chunk for chunks in cut for chunk in chunks], [key for part in keys for key in part])
             for (document, state), chunks, part in zip(documents, cut, keys, strict=True):
-                self._pending.gone += self.catalog.put_document(document, state, chunks, part)
-                self._pending.ids += [chunk.id for chunk in chunks]
-            if len(self._pending.ids) + len(self._pending.gone) >= _INDEX_BATCH:
+                self._note(self.catalog.put_document(document, state, chunks, part), there=False)
+                self._note([chunk.id for chunk in chunks], there=True)
+            if len(self._pending) >= _INDEX_BATCH:
                 self._update_index()
         return cut
 
     def drop(self, id: str) -> None:
         """Remove a document, or the note that it failed."""
         with self._writing:
-            self._pending.gone += self.catalog.remove_document(id)
+            self._note(self.catalog.remove_document(id), there=False)
 
     def fail(self, id: str, state: FileState, reason: str) -> None:
         """Note why a document can't be indexed, and remove what was indexed of it."""
         with self._writing:
-            self._pending.gone += self.catalog.put_failure(id, state, reason)
+            self._note(self.catalog.put_failure(id, state, reason), there=False)
 
     def flush(self) -> None:
         """Bring the indexes in step with the catalogue, and drop the vectors that no chunk uses any more."""
         with self._writing:
             self._update_index()
-            self.catalog.drop_unused_vectors()
+            if self._unused:
+                self.catalog.drop_unused_vectors()
+                self._unused = False
+
+    def _note(self, chunks: Sequence[str], there: bool) -> None:
+        """Note what became of chunks; of a chunk put and dropped, or dropped and put, the last counts."""
+        self._pending.update(dict.fromkeys(chunks, there))
+        self._unused = self._unused or bool(chunks)
 
     def _update_index(self) -> None:
-        pending, self._pending = self._pending, _Pending()
-        if pending.ids or pending.gone:
-            # A document put and dropped, or put twice, before the indexes heard of it.
-            ids = list(self.catalog.vectors(list(dict.fromkeys(pending.ids))))
-            self.index.update(ids, [id for id in dict.fromkeys(pending.gone) if id not in ids])
+        pending, self._pending = self._pending, {}
+        if pending:
+            self.index.update([id for id, there in pending.items() if there], [id for id, there in pending.items() if not there])
 
     def _embed_missing(self, chunks: Sequence[Chunk], keys: Sequence[str]) -> None:
         stored = self.catalog.stored_keys(keys)

@@ -24,6 +24,7 @@ from assistant.settings import Settings, load_settings, stay_offline
 from eval.datasets import identified, load_corpus, text_field
 from eval.drafts import Draft, as_words, draft_messages, is_whole, read_reply, spread
 from eval.golden_questions import GOLDEN, golden_files
+from eval.runs import write_whole
 
 _TRIES = 3  # chunks asked about for each draft that is wanted
 _FAILURES = 2  # replies in a row without an answer after which the model is given up
@@ -197,15 +198,12 @@ def _decide(draft: Draft, known: set[str]) -> Draft | None:
 def append_row(path: Path, row: dict[str, Any]) -> None:
     """Add a line to the file at `path`, which is whole at every moment, with the line or without."""
     path = path.resolve()
-    part = path.with_name(f".{path.name}.part")
     try:
         before = path.read_text(encoding="utf-8") if path.exists() else ""
         if before and not before.endswith("\n"):
             before += "\n"
-        part.write_text(before + dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(part, path)
+        write_whole(path, (before + dumps(row, ensure_ascii=False) + "\n").encode())
     except (OSError, UnicodeDecodeError) as error:
-        part.unlink(missing_ok=True)
         raise UserError(
             f"{path} can't be written ({getattr(error, 'strerror', None) or error}): name another with --out."
         ) from None

@@ -1,7 +1,6 @@
 """How did the measures go over time? `python -m eval history` draws the stored runs and lists them."""
 
 import argparse
-import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any
 
 from assistant.errors import UserError
 from assistant.settings import load_settings
-from eval.runs import Run, load_run, one_line, runs_folder
+from eval.runs import Run, load_run, one_line, runs_folder, write_whole
 
 EMPTY = "There are no runs yet: `python -m eval retrieval --corpus` makes one of your documents, `--data DIR` one of a set."
 _LINES = 10  # drawn at most: more can't be told apart
@@ -205,14 +204,9 @@ def _names(names: Iterable[str]) -> str:
 
 
 def _write(path: Path, png: bytes) -> None:
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            part.write_bytes(png)
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+        write_whole(path, png)
     except OSError as error:
         raise UserError(f"The plot can't be written to {one_line(str(path))} ({error.strerror or error}).") from None
 

@@ -1,12 +1,12 @@
 """Measured figures are kept in `eval/results/` and shown in the README, between marks, by the command that measured them."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from assistant.errors import UserError
+from eval.runs import write_whole
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -26,17 +26,10 @@ def put_block(name: str, text: str, readme: Path = README) -> None:
     if old.count(start) != 1 or old.count(end) != 1 or old.index(end) < old.index(start):
         raise UserError(f"{readme} needs the marks {start} and {end} once each, in this order: put them where the table should be.")
     before, after = old.split(start)[0], old.split(end)[1]
-    write_whole(readme, f"{before}{start}\n{text}\n{end}{after}")
+    write_whole(readme, f"{before}{start}\n{text}\n{end}{after}".encode())
 
 
 def save_result(path: Path, result: Mapping[str, Any]) -> None:
     """Write `result` as JSON to be read and compared by people too."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write `text` so that the file is the old or the new one, never a part."""
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    write_whole(path, json.dumps(result, indent=2, ensure_ascii=False).encode() + b"\n")

@@ -100,10 +100,18 @@ def save_run(run: Run, folder: Path) -> Path:
     """Write `run` into `folder` under its name and return the path; the file is whole or not there."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{run.name}.json"
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(asdict(run), ensure_ascii=False), encoding="utf-8")
-    os.replace(part, path)
+    write_whole(path, json.dumps(asdict(run), ensure_ascii=False).encode())
     return path
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write `content` so that the file is the old or the new one, never a part."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(content)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def load_run(path: Path) -> Run:

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from assistant.catalog import FileState
+from assistant.documents import Document
 from assistant.errors import UserError
 from assistant.index import Index
 from assistant.settings import Settings
@@ -237,4 +239,23 @@ def test_every_hit_is_the_exact_text_of_its_document(settings: MakeSettings) -> 
         assert document.text[hit.chunk.start : hit.chunk.end] == hit.chunk.text
         start, end = hit.best_sentence
         assert hit.chunk.start <= start < end <= hit.chunk.end
+    corpus.close()
+
+
+def test_of_a_document_put_and_dropped_before_the_indexes_hear_of_it_the_last_counts(settings: MakeSettings) -> None:
+    corpus = Corpus(settings())
+    document = Document("a.md", "A", "The harbour froze in March.", (), (), "a" * 64)
+    other = replace(document, id="b.md")
+    state = FileState(1, 2)
+    generation = corpus.catalog.setting("generation")
+    corpus.put([(document, state), (other, state)])
+    corpus.put([(document, state)])
+    corpus.drop("b.md")
+    corpus.flush()
+    assert [hit.chunk.document_id for hit in corpus.search("harbour", 5)] == ["a.md"]
+    corpus.drop("a.md")
+    corpus.put([(document, state)])
+    corpus.flush()
+    assert [hit.chunk.document_id for hit in corpus.search("harbour", 5)] == ["a.md"]
+    assert corpus.index.check() and corpus.catalog.setting("generation") == generation
     corpus.close()
