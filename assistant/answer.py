@@ -1,4 +1,4 @@
-"""A question becomes a cited answer: the whole story on one screen is `Assistant.ask`."""
+"""A question becomes a cited answer: the whole story on one screen is `ask`."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -9,6 +9,7 @@ from typing import Literal
 
 from assistant.catalog import DocumentInfo
 from assistant.chat_model import ChatModel, Output
+from assistant.collection import Collection
 from assistant.errors import ModelError, UserError
 from assistant.filters import EVERYTHING, Filter, check_filter
 from assistant.grounding import Citation, Grounding, ground
@@ -72,6 +73,73 @@ def check_question(question: str) -> str:
     return question
 
 
+def ask(
+    question: str,
+    collection: Collection,
+    chat_model: ChatModel,
+    settings: Settings,
+    turns: Sequence[Turn] = (),
+    filter: Filter = EVERYTHING,
+) -> Iterator[Answer]:
+    """Answer `question`, the newest of a conversation of `turns` (oldest first), as growing snapshots.
+
+    The first snapshot holds the passages, before the model has read a word. A model that fails
+    ends the answer with state "failed", a note, and what it wrote. Closing the iterator frees
+    the model at once. Raises `UserError` for a question that is empty or too long, and a filter that names
+    what isn't there.
+    """
+    question = check_question(question)
+    check_filter(filter, collection.catalog)
+    clock = time.monotonic()
+
+    def now() -> float:
+        return round(time.monotonic() - clock, 3)
+
+    earlier = [turn.question for turn in turns]
+    hits = collection.passages(question, settings.passages, filter=filter, earlier=earlier)
+    answer = Answer(question, passages=tuple(hits), state="reading", seconds_to_passages=now())
+    yield answer
+    if not hits:
+        text = EMPTY_CORPUS if not collection.chunk_count() else NO_DOCUMENT if filter else REFUSAL
+        yield replace(answer, text=text, state="done", refused=True, seconds=now())
+        return
+
+    messages, shown = build_messages(question, hits, turns, settings, collection.embedder.tokenizer)
+    output = Output()
+    shown_at = -1.0
+    grounding = Grounding(shown, collection.passage_vectors(shown), collection.embedder)
+    try:
+        with closing(chat_model.stream(messages)) as stream:
+            for output in stream:
+                first_token = answer.seconds_to_first_token
+                if first_token is None and (output.text or output.reasoning):
+                    first_token = now()
+                answer = replace(
+                    answer,
+                    state="writing" if output.text or output.reasoning else "waiting" if output.ahead else "reading",
+                    ahead=output.ahead,
+                    reasoning=output.reasoning,
+                    seconds_to_first_token=first_token,
+                )
+                if now() - shown_at >= _SNAPSHOT_SECONDS:
+                    shown_at = now()
+                    text, citations = ground(output.text, grounding, final=False)
+                    yield replace(answer, text="" if is_refusal(output.text) else text, citations=citations)
+    except ModelError as error:
+        text, citations = ground(output.text, grounding, final=True)
+        note = f"{error} What was written so far is kept." if text else str(error)
+        yield replace(answer, text=text, citations=citations, state="failed", note=note, ahead=0, seconds=now())
+        return
+
+    text, citations = ground(output.text, grounding, final=True)
+    # An answer without one statement that the passages support is a guess.
+    refused = is_refusal(output.text) or not citations
+    if refused:
+        text, citations = REFUSAL, ()
+    note = "The model reached its length limit; the answer may be cut off." if output.cut and not refused else ""
+    yield replace(answer, text=text, citations=citations, state="done", refused=refused, note=note, ahead=0, seconds=now())
+
+
 class Assistant:
     """Answers questions about one corpus. Owns the data folder until `close`."""
 
@@ -98,63 +166,8 @@ class Assistant:
         return self.corpus.search(check_question(query), limit, filter=filter)
 
     def ask(self, question: str, turns: Sequence[Turn] = (), filter: Filter = EVERYTHING) -> Iterator[Answer]:
-        """Answer `question`, the newest of a conversation of `turns` (oldest first), as growing snapshots.
-
-        The first snapshot holds the passages, before the model has read a word. A model that fails
-        ends the answer with state "failed", a note, and what it wrote. Closing the iterator frees
-        the model at once. Raises `UserError` for a question that is empty or too long, and a filter that names
-        what isn't there.
-        """
-        question = check_question(question)
-        check_filter(filter, self.corpus.catalog)
-        clock = time.monotonic()
-
-        def now() -> float:
-            return round(time.monotonic() - clock, 3)
-
-        earlier = [turn.question for turn in turns]
-        hits = self.corpus.passages(question, self.settings.passages, filter=filter, earlier=earlier)
-        answer = Answer(question, passages=tuple(hits), state="reading", seconds_to_passages=now())
-        yield answer
-        if not hits:
-            text = EMPTY_CORPUS if not self.corpus.chunk_count() else NO_DOCUMENT if filter else REFUSAL
-            yield replace(answer, text=text, state="done", refused=True, seconds=now())
-            return
-
-        messages, shown = build_messages(question, hits, turns, self.settings, self.corpus.embedder.tokenizer)
-        output = Output()
-        shown_at = -1.0
-        grounding = Grounding(shown, self.corpus.passage_vectors(shown), self.corpus.embedder)
-        try:
-            with closing(self.chat_model.stream(messages)) as stream:
-                for output in stream:
-                    first_token = answer.seconds_to_first_token
-                    if first_token is None and (output.text or output.reasoning):
-                        first_token = now()
-                    answer = replace(
-                        answer,
-                        state="writing" if output.text or output.reasoning else "waiting" if output.ahead else "reading",
-                        ahead=output.ahead,
-                        reasoning=output.reasoning,
-                        seconds_to_first_token=first_token,
-                    )
-                    if now() - shown_at >= _SNAPSHOT_SECONDS:
-                        shown_at = now()
-                        text, citations = ground(output.text, grounding, final=False)
-                        yield replace(answer, text="" if is_refusal(output.text) else text, citations=citations)
-        except ModelError as error:
-            text, citations = ground(output.text, grounding, final=True)
-            note = f"{error} What was written so far is kept." if text else str(error)
-            yield replace(answer, text=text, citations=citations, state="failed", note=note, ahead=0, seconds=now())
-            return
-
-        text, citations = ground(output.text, grounding, final=True)
-        # An answer without one statement that the passages support is a guess.
-        refused = is_refusal(output.text) or not citations
-        if refused:
-            text, citations = REFUSAL, ()
-        note = "The model reached its length limit; the answer may be cut off." if output.cut and not refused else ""
-        yield replace(answer, text=text, citations=citations, state="done", refused=refused, note=note, ahead=0, seconds=now())
+        """Answer `question` about the corpus, as `ask` does."""
+        return ask(question, self.corpus, self.chat_model, self.settings, turns, filter)
 
     # The corpus, for the command line and the browser.
 
