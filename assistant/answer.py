@@ -1,12 +1,13 @@
 """A question becomes a cited answer: the whole story on one screen is `ask`."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from assistant.abstention import decide, features, unknown_words
 from assistant.catalog import DocumentInfo
 from assistant.chat_model import ChatModel, Output
 from assistant.collection import Collection
@@ -32,7 +33,8 @@ class Answer:
     """One snapshot of an answer; each snapshot holds all of the answer so far, the last one is final.
 
     `text` is Markdown with citation marks `[1]`, numbered by first use, that all occur in `citations`.
-    `passages` are what was found, best first. `note` is a line for the reader about something that
+    `passages` are what was found, best first. `unknown_words` are those of a refused question, as typed, that stand in
+    none of the documents asked; `features` what the refusal was decided by. `note` is a line for the reader about something that
     went wrong. Times are in seconds since the question came; None until it happened.
     """
 
@@ -44,6 +46,8 @@ class Answer:
     state: State = "waiting"
     ahead: int = 0
     refused: bool = False
+    unknown_words: tuple[str, ...] = ()
+    features: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
     seconds_to_passages: float | None = None
     seconds_to_first_token: float | None = None
@@ -100,8 +104,11 @@ def ask(
     answer = Answer(question, passages=tuple(hits), state="reading", seconds_to_passages=now())
     yield answer
     if not hits:
-        text = EMPTY_CORPUS if not collection.chunk_count() else NO_DOCUMENT if filter else REFUSAL
-        yield replace(answer, text=text, state="done", refused=True, seconds=now())
+        if collection.chunk_count() and not filter:
+            answer = _refusal(answer, collection, filter)
+        else:
+            answer = replace(answer, text=NO_DOCUMENT if collection.chunk_count() else EMPTY_CORPUS, refused=True)
+        yield replace(answer, state="done", seconds=now())
         return
 
     messages, shown = build_messages(question, hits, turns, settings, collection.embedder.tokenizer)
@@ -132,12 +139,22 @@ def ask(
         return
 
     text, citations = ground(output.text, grounding, final=True)
-    # An answer without one statement that the passages support is a guess.
-    refused = is_refusal(output.text) or not citations
-    if refused:
-        text, citations = REFUSAL, ()
-    note = "The model reached its length limit; the answer may be cut off." if output.cut and not refused else ""
-    yield replace(answer, text=text, citations=citations, state="done", refused=refused, note=note, ahead=0, seconds=now())
+    supports = [1.0 for _ in citations]
+    answer = replace(answer, features=features(question, hits, supports, is_refusal(output.text)))
+    if decide(answer.features, settings.abstain):
+        answer = _refusal(answer, collection, filter)
+    else:
+        note = "The model reached its length limit; the answer may be cut off." if output.cut else ""
+        answer = replace(answer, text=text, citations=citations, note=note)
+    yield replace(answer, state="done", ahead=0, seconds=now())
+
+
+def _refusal(answer: Answer, collection: Collection, filter: Filter) -> Answer:
+    """Return `answer` as one that says that the documents don't answer, and which words stand nowhere in them."""
+    words = unknown_words(answer.question, lambda terms: collection.lacking(terms, filter))
+    named = ", ".join(f'"{word}"' for word in words)
+    text = f"{REFUSAL} Nowhere in them: {named}." if words else REFUSAL
+    return replace(answer, text=text, citations=(), refused=True, unknown_words=words)
 
 
 class Assistant:

@@ -110,6 +110,10 @@ class Collection:
         gone = np.empty((0, self.embedder.dim), np.int8)
         return [np.concatenate([stored[part.id].sentences if part.id in stored else gone for part in hit.parts]) for hit in hits]
 
+    def lacking(self, terms: Sequence[str], filter: Filter = EVERYTHING) -> list[str]:
+        """Return those of the `lexical.terms` that stand nowhere in the documents that `filter` allows."""
+        return self.index.lacking(terms, self._allowed(filter))
+
     def chunk_count(self) -> int:
         """Return how many chunks can be found."""
         return self.catalog.count()

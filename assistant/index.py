@@ -128,6 +128,10 @@ class Index:
         """Return the inverse document frequency of each term (`LexicalIndex.idf`)."""
         return self._lexical.idf(wanted)
 
+    def lacking(self, wanted: Sequence[str], documents: Sequence[str] | None = None) -> list[str]:
+        """Return those of the terms `wanted` that no chunk has (`LexicalIndex.lacking`)."""
+        return self._lexical.lacking(wanted, documents)
+
     def close(self) -> None:
         """Let go of the files."""
         if self._dense is not None:

@@ -166,6 +166,13 @@ class LexicalIndex:
         frequencies = np.array([searcher.doc_freq("text", term) for term in wanted], np.float32)
         return np.asarray(np.log1p((searcher.num_docs - frequencies + 0.5).clip(0.5) / (frequencies + 0.5)), np.float32)
 
+    def lacking(self, wanted: Sequence[str], documents: Sequence[str] | None = None) -> list[str]:
+        """Return those of the terms `wanted` that no chunk has; only chunks of `documents` count, when they are given."""
+        from tantivy import Query
+
+        # The document frequencies of `idf` also count what was removed lately.
+        return [term for term in wanted if not self._found(Query.term_query(self._schema, "text", term), 1, documents)]
+
     def search(self, query: str, limit: int, documents: Sequence[str] | None = None) -> list[tuple[str, float]]:
         """Return (chunk id, BM25 score) of chunks that share a term with `query`, best first.
 

@@ -4,9 +4,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, cast, get_args
 
 from assistant.errors import UserError
+
+Level = Literal["strict", "balanced", "off"]  # how soon the assistant says that the documents don't answer
 
 
 class Setting(NamedTuple):
@@ -41,6 +43,11 @@ SETTINGS = (
     Setting(
         "ASSISTANT_PROMPT_TOKENS", "200", "tokens of passage text the embedded model reads; other endpoints read ten times as many"
     ),
+    Setting(
+        "ASSISTANT_ABSTAIN",
+        "balanced",
+        "when to say that the documents don't answer: `strict` more often, `off` only when the model does",
+    ),
     Setting("ASSISTANT_THREADS", "0", "threads for the models; 0 means one for each core"),
     Setting("ASSISTANT_UPLOAD_MB", "50", "largest file accepted, in megabytes"),
 )
@@ -65,6 +72,7 @@ class Settings:
     answer_tokens: int
     passages: int
     prompt_tokens: int
+    abstain: Level
     threads: int
     upload_mb: int
 
@@ -86,10 +94,17 @@ def _whole(env: Mapping[str, str], variable: str, default: str, low: int, high: 
     return value
 
 
+def _level(name: str) -> Level:
+    for level in get_args(Level):
+        if name.lower() == level:
+            return cast(Level, level)
+    raise UserError(f"ASSISTANT_ABSTAIN is {name!r}: it must be {', '.join(get_args(Level)[:-1])} or {get_args(Level)[-1]}.")
+
+
 def load_settings(env: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from `env` (the process environment by default).
 
-    Raises `UserError` for a number that is none or out of range.
+    Raises `UserError` for a number that is none or out of range, and a word that isn't one of those to choose from.
     """
     env = os.environ if env is None else env
 
@@ -119,6 +134,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         answer_tokens=whole("ASSISTANT_ANSWER_TOKENS", 16, 32_000),
         passages=whole("ASSISTANT_PASSAGES", 1, 50),
         prompt_tokens=whole("ASSISTANT_PROMPT_TOKENS", 64, 100_000),
+        abstain=_level(text("ASSISTANT_ABSTAIN")),
         threads=whole("ASSISTANT_THREADS", 0, 1024),
         upload_mb=whole("ASSISTANT_UPLOAD_MB", 1, 10_000),
     )

@@ -62,6 +62,7 @@ class Comparison:
 def compare(a: Run, b: Run, measure: str | None = None) -> Comparison:
     """Compare run `b` with run `a` by `measure`, by default the main one.
 
+    Questions that lack the measure in one of the runs take no part, such as those refused for how their answers cite.
     Raises `UserError` when they can't be compared: other data, another depth, an unknown measure, no
     question in common, or a run that says two things about one question.
     """
@@ -75,6 +76,8 @@ def compare(a: Run, b: Run, measure: str | None = None) -> Comparison:
     common = sorted(before.keys() & after.keys())
     if not common:
         raise UserError(f"The runs have no question in common ({len(before):,} and {len(after):,} questions).")
+    # When none has it, the first says so.
+    common = [id for id in common if name in before[id].measures and name in after[id].measures] or common
     changes = [Change(before[id], after[id], _value(after[id], name, b) - _value(before[id], name, a)) for id in common]
     changed = sorted((change for change in changes if abs(change.difference) > _SAME), key=lambda change: -abs(change.difference))
     return Comparison(
@@ -84,8 +87,7 @@ def compare(a: Run, b: Run, measure: str | None = None) -> Comparison:
         worse=tuple(change for change in changed if change.difference < 0),
         same=len(changes) - len(changed),
         means={
-            other: (_mean(other, [before[id] for id in common]), _mean(other, [after[id] for id in common]))
-            for other in dict.fromkeys([*a.measures, *b.measures])
+            other: _means(other, [(before[id], after[id]) for id in common]) for other in dict.fromkeys([*a.measures, *b.measures])
         },
         only_a=tuple(sorted(before.keys() - after.keys())),
         only_b=tuple(sorted(after.keys() - before.keys())),
@@ -119,6 +121,12 @@ def _value(question: RunQuestion, measure: str, run: Run) -> float:
     if not math.isfinite(value):
         raise UserError(f"In the run {one_line(run.name)}, question {one_line(question.id)!r} has no {one_line(measure)}.")
     return value
+
+
+def _means(measure: str, pairs: Sequence[tuple[RunQuestion, RunQuestion]]) -> tuple[float, float]:
+    """Return the means of a measure in both runs: over the questions that have it in both, or where one run lacks it, in the other."""
+    both = [(a, b) for a, b in pairs if measure in a.measures and measure in b.measures]
+    return _mean(measure, [a for a, _ in both or pairs]), _mean(measure, [b for _, b in both or pairs])
 
 
 def _mean(measure: str, questions: Sequence[RunQuestion]) -> float:

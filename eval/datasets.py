@@ -77,7 +77,7 @@ class Dataset:
         return digest.hexdigest()[:16]
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (line number, object) for each line that isn't blank; `UserError` names the first bad line."""
     try:
         number = 0
@@ -115,7 +115,7 @@ def text_field(row: Mapping[str, Any], name: str, path: Path, number: int, optio
 def identified(path: Path) -> Iterator[tuple[int, str, dict[str, Any]]]:
     """Yield (line number, `_id`, object) for each line; `UserError` names a bad line, or an id used twice."""
     seen: dict[str, int] = {}
-    for number, row in _rows(path):
+    for number, row in json_lines(path):
         id = text_field(row, "_id", path, number)
         if not id:
             raise UserError(f"{path}, line {number}: '_id' is empty.")

@@ -1,10 +1,10 @@
-"""Runs of a retrieval eval: what was measured with what, kept as one JSON file each."""
+"""Runs of an eval of retrieval or answers: what was measured with what, kept as one JSON file each."""
 
 import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ class RunQuestion:
     """One question with its measures, what should have been found, and what was found, best first.
 
     `relevant` holds ids of documents, or `id[start:end]` for spans of characters. `hits` are passages for
-    spans, and for documents the best passage of each.
+    spans, and for documents the best passage of each. `answer` says what was answered, in evals of whole answers.
     """
 
     id: str
@@ -38,6 +38,7 @@ class RunQuestion:
     measures: Mapping[str, float]
     relevant: tuple[str, ...]
     hits: tuple[RunHit, ...]
+    answer: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,7 @@ def load_run(path: Path) -> Run:
                 tuple(
                     RunHit(str(h["document"]), int(h["start"]), int(h["end"]), float(h["score"]), str(h["text"])) for h in q["hits"]
                 ),
+                dict(q.get("answer", {})),
             )
             for q in raw["questions"]
         )
@@ -153,7 +155,7 @@ def load_run(path: Path) -> Run:
     except OSError as error:
         raise UserError(f"The run {path} can't be read ({error.strerror or error}).") from None
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
-        raise UserError(f"{path} is not a run that 'eval retrieval' wrote.") from None
+        raise UserError(f"{path} is not a run that 'eval retrieval' or 'eval answers' wrote.") from None
 
 
 def find_run(name: str, folder: Path) -> Run:

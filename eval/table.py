@@ -1,7 +1,7 @@
 """`python -m eval table`: the README's table of retrieval quality, from the newest stored runs.
 
 The figures, never the questions, are kept in `eval/results/retrieval.json`; a set that wasn't run again
-keeps what it had there.
+keeps what it had there. Runs of `python -m eval answers` have a table of their own (`answer_table.py`).
 """
 
 import argparse
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, get_args
 from assistant.errors import UserError
 from assistant.retrieval import Mode
 from assistant.settings import load_settings
+from eval.answer_table import write_answers
 from eval.readme import RESULTS, put_block, save_result
 from eval.runs import Run, runs_folder, stored_runs
 
@@ -52,9 +53,15 @@ def run(options: argparse.Namespace) -> int:
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder: 'python -m eval retrieval --data DIR' makes runs.")
     wanted = {(goal.set, goal.queries) for goal in GOALS}
-    runs = [run for run in stored_runs(folder) if (run.set, run.queries) in wanted or run.set in options.also]
+    every = stored_runs(folder)
+    answers = write_answers(every)
+    if answers:
+        print(f"{answers}\n")
+    runs = [run for run in every if (run.set, run.queries) in wanted or run.set in options.also]
     result = {"sets": merged(load_result(RESULT), summaries(runs))}
     if not result["sets"]:
+        if answers:
+            return 0
         raise UserError(f"{folder} holds no runs of mode {_DEFAULT}: 'python -m eval retrieval --data DIR' makes them.")
     save_result(RESULT, result)
     put_block("retrieval", table(result))

@@ -283,7 +283,7 @@ def test_any_question_is_put_to_the_model_as_data_and_answered(
 ) -> None:
     scripted.play(answer("NOT IN THE DOCUMENTS"))
     last = ask(assistant, question)[-1]
-    assert last.state == "done" and last.refused and last.text == REFUSAL
+    assert last.state == "done" and last.refused and last.text.startswith(REFUSAL)
     system, user = scripted.requests[0].messages
     assert system == {"role": "system", "content": SYSTEM}
     assert user["role"] == "user" and "Question: " in user["content"]

@@ -1,0 +1,112 @@
+"""Do the documents answer the question? Decided from what was found and from how the passages support the draft.
+
+A logistic regression on a few named features gives the probability that they do; its weights, the thresholds and their
+error rates are in `abstention.json`, which `python -m eval abstain --fit` writes.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from assistant.errors import UserError
+from assistant.lexical import query_terms, terms
+from assistant.retrieval import Hit
+from assistant.settings import Level
+
+FITTED = Path(__file__).with_name("abstention.json")
+# What the regression weighs; the other features decide by themselves.
+WEIGHED = ("score", "dense", "lexical", "evidence", "terms_found", "support")
+_WORD = re.compile(r"[^\W_](?:[^\W_]|[\u0300-\u036f])*")  # accents may stand by themselves
+_MOST_UNKNOWN = 5  # runs of words named in a refusal
+# Words of the request, not of the matter: that they stand nowhere says nothing.
+_REQUEST = frozenset(terms("please tell explain describe show give list find know want need thanks hello hi say mean"))
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What `eval abstain --fit` found: below `thresholds[level]` an answer is refused."""
+
+    weights: Mapping[str, float]
+    bias: float
+    thresholds: Mapping[str, float]
+
+
+def features(question: str, hits: Sequence[Hit], supports: Sequence[float], refused: bool) -> dict[str, float]:
+    """Return what speaks for and against the answer, each about 0 to 1.
+
+    `supports` are the supports of the draft's statements, `refused` says that the model wrote that the passages don't
+    answer. The best passage's "score", the most of any passage for "dense", "lexical" and "evidence" (half the sentence's
+    cosine and share of the question's terms, added), the share of the question's terms found in any passage, and the
+    "support" of the best statement.
+    """
+    wanted = set(query_terms(question))
+    found = wanted.intersection(terms("\n".join(hit.chunk.prefix + hit.chunk.text for hit in hits)))
+    return {
+        "score": max((hit.score for hit in hits), default=0.0),
+        "dense": max((hit.dense for hit in hits), default=0.0),
+        "lexical": max((hit.lexical for hit in hits), default=0.0),
+        "evidence": max((value for hit in hits for value in hit.evidence), default=0.0) / 2,
+        "terms_found": len(found) / len(wanted) if wanted else 1.0,
+        "support": max(supports, default=0.0),
+        "refused": float(refused),
+    }
+
+
+def decide(features: Mapping[str, float], level: Level, fitted: Fitted | None = None) -> bool:
+    """Whether to refuse: say that the documents don't answer, in place of the draft.
+
+    The model's own refusal counts at every level. Otherwise "off" never refuses; the other levels refuse a draft without
+    any support, and one that the documents answer with a probability under the level's threshold. `fitted` holds these, by
+    default what `abstention.json` says. Raises `UserError` when that file is damaged.
+    """
+    if features["refused"]:
+        return True
+    if level == "off":
+        return False
+    fitted = fitted or load_fitted()
+    return not features["support"] or probability(features, fitted.weights, fitted.bias) < fitted.thresholds[level]
+
+
+def probability(features: Mapping[str, float], weights: Mapping[str, float], bias: float) -> float:
+    """Return the probability, by a logistic regression, that the documents answer the question."""
+    return 1 / (1 + math.exp(-max(min(bias + sum(weights[name] * features[name] for name in weights), 50.0), -50.0)))
+
+
+@cache
+def load_fitted(path: Path = FITTED) -> Fitted:
+    """Read the weights and thresholds; `UserError` when the file isn't one that `eval abstain --fit` wrote."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        return Fitted(
+            {name: float(raw["weights"][name]) for name in WEIGHED},
+            float(raw["bias"]),
+            {level: float(raw["thresholds"][level]) for level in ("strict", "balanced")},
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(
+            f"{path} is missing or damaged: install the assistant again, set ASSISTANT_ABSTAIN=off, "
+            "or make it with 'python -m eval abstain --fit'."
+        ) from None
+
+
+def unknown_words(question: str, lacking: Callable[[Sequence[str]], Sequence[str]]) -> tuple[str, ...]:
+    """Return the words of `question`, as they were typed, of which `lacking` says that they stand nowhere.
+
+    `lacking` returns those of the terms it is given that no document has. Neighbours are one entry; five at most.
+    """
+    missing = set(lacking(query_terms(question))) - _REQUEST
+    runs: list[tuple[int, int]] = []
+    for word in _WORD.finditer(question):
+        own = terms(word.group())
+        if not own or not missing.issuperset(own) or re.fullmatch("[A-Za-z]", word.group()):
+            continue
+        if runs and question[runs[-1][1] : word.start()] in (" ", "-"):
+            runs[-1] = runs[-1][0], word.end()
+        else:
+            runs.append(word.span())
+    found = {question[start:end].lower(): question[start:end] for start, end in reversed(runs)}
+    return tuple(reversed(found.values()))[:_MOST_UNKNOWN]
