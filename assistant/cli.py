@@ -242,6 +242,7 @@ def _answer(answer: "Answer") -> dict[str, Any]:
         "question": answer.question,
         "answer": answer.text,
         "refused": answer.refused,
+        "unknown_words": answer.unknown_words,
         "citations": [
             {
                 "number": citation.number,

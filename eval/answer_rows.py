@@ -203,6 +203,7 @@ def rows_file(answer_set: AnswerSet, collection: Collection, settings: Settings)
 def answer_settings(settings: Settings) -> dict[str, Any]:
     """Return the settings that can change an answer."""
     found = {name: value for name, value in asdict(settings).items() if name not in _PLACES}
+    found["base_url"] = re.sub(r"//[^/@]*@", "//", settings.base_url)  # a password in an address goes into no file
     model = Path(settings.chat_model).expanduser()
     if settings.embedded and model.is_file():  # a file of one's own: another one of that name counts as another model
         found["chat_model_file"] = f"{model.stat().st_size} bytes of {model.stat().st_mtime_ns}"

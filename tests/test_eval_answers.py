@@ -134,6 +134,16 @@ def test_other_settings_and_another_prompt_start_anew(
     assert len(scripted.requests) == 12
 
 
+def test_no_key_or_password_goes_into_a_file(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", scripted.url.replace("//", "//me:s3cret@"))
+    monkeypatch.setenv("OPENAI_API_KEY", "s3cret-key")
+    measured(capsys, "--data", str(small_set(tmp_path / "small")))
+    files = [path for folder in ("answers", "runs") for path in (data / "eval" / folder).iterdir()]
+    assert len(files) == 2 and not any("s3cret" in path.read_text() for path in files)
+
+
 def test_the_digest_of_the_code_changes_with_the_prompt_and_not_with_comments(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
