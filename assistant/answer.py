@@ -12,16 +12,22 @@ from assistant.catalog import DocumentInfo
 from assistant.chat_model import ChatModel, Output
 from assistant.collection import Collection
 from assistant.errors import ModelError, UserError
+from assistant.extractive import extract
 from assistant.filters import EVERYTHING, Filter, check_filter
 from assistant.grounding import Citation, Grounding, ground
-from assistant.prompt import Turn, build_messages, is_refusal
+from assistant.prompt import build_messages, conversation_messages, is_refusal
 from assistant.retrieval import Hit
-from assistant.settings import Settings
+from assistant.settings import Level, Settings
 from assistant.sync import Corpus, FileResult, Report
+from assistant.turns import About, Turn, about_conversation, cited_hits, live, recalled, retold, searched_before
+from assistant.usage import Usage, cost_line
 
 MAX_QUESTION = 4000  # characters
 REFUSAL = "The documents don't seem to answer this question."
 EMPTY_CORPUS = "There are no documents yet: add some, then ask again."
+INSTEAD = "These are the sentences of your documents that fit best."
+RETOLD = "This is what was answered before, word for word."
+UNCHECKED = "This is about the conversation itself; it was not checked against the documents."
 NO_DOCUMENT = "No document matches the filter: widen it, then ask again."
 _SNAPSHOT_SECONDS = 0.08  # more often than this nobody can read
 
@@ -35,7 +41,9 @@ class Answer:
     `text` is Markdown with citation marks `[1]`, numbered by first use, that all occur in `citations`.
     `passages` are what was found, best first. `unknown_words` are those of a refused question, as typed, that stand in
     none of the documents asked; `features` what the refusal was decided by. `note` is a line for the reader about something that
-    went wrong. Times are in seconds since the question came; None until it happened.
+    went wrong. `quoted` says that the text is sentences of the documents, picked without a language model.
+    `read` counts the passages the model read, `usage` what that cost. Times are in seconds since the question
+    came, None until it happened; `seconds_thinking` is how long the model reasoned.
     """
 
     question: str
@@ -49,6 +57,10 @@ class Answer:
     unknown_words: tuple[str, ...] = ()
     features: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
+    quoted: bool = False
+    read: int = 0
+    usage: Usage | None = None
+    seconds_thinking: float | None = None
     seconds_to_passages: float | None = None
     seconds_to_first_token: float | None = None
     seconds: float | None = None
@@ -57,6 +69,11 @@ class Answer:
     def final(self) -> bool:
         """Whether this is the last snapshot."""
         return self.state in ("done", "stopped", "failed")
+
+    @property
+    def cost(self) -> str:
+        """One line about what the answer cost: passages, tokens, seconds, model, money."""
+        return cost_line(self.usage, len(self.passages), self.read, self.seconds)
 
     def stopped(self) -> "Answer":
         """Return this snapshot as the final one of an answer that the reader stopped."""
@@ -87,8 +104,9 @@ def ask(
 ) -> Iterator[Answer]:
     """Answer `question`, the newest of a conversation of `turns` (oldest first), as growing snapshots.
 
-    The first snapshot holds the passages, before the model has read a word. A model that fails
-    ends the answer with state "failed", a note, and what it wrote. Closing the iterator frees
+    The first snapshot holds the passages, before the model has read a word. A model that fails ends the answer with
+    a note and state "failed" with what it wrote; when it wrote nothing, with the sentences that fit best (`quoted`).
+    A question about the conversation itself is answered from the earlier answers. Closing the iterator frees
     the model at once. Raises `UserError` for a question that is empty or too long, and a filter that names
     what isn't there.
     """
@@ -99,54 +117,63 @@ def ask(
     def now() -> float:
         return round(time.monotonic() - clock, 3)
 
-    earlier = [turn.question for turn in turns]
-    hits = collection.passages(question, settings.passages, filter=filter, earlier=earlier)
+    about = about_conversation(question, turns)
+    turns = live(turns, collection.catalog)
+    earlier = searched_before(question, turns)
+    hits = cited_hits(turns) if about else collection.passages(question, settings.passages, filter=filter, earlier=earlier)
     answer = Answer(question, passages=tuple(hits), state="reading", seconds_to_passages=now())
     yield answer
-    if not hits:
+    if not hits and not about:
         if collection.chunk_count() and not filter:
             answer = _refusal(answer, collection, filter)
         else:
             answer = replace(answer, text=NO_DOCUMENT if collection.chunk_count() else EMPTY_CORPUS, refused=True)
         yield replace(answer, state="done", seconds=now())
         return
+    known = recalled(question, about, turns)
+    if known is not None or settings.extractive:
+        answer = _retold(answer, known) if known is not None else _quoted(answer, about, turns, settings.abstain)
+        if answer.refused and not about:
+            answer = _refusal(answer, collection, filter)
+        yield replace(answer, seconds=now())
+        return
 
-    messages, shown = build_messages(question, hits, turns, settings, collection.embedder.tokenizer)
-    output = Output()
-    shown_at = -1.0
+    tokenizer = collection.embedder.tokenizer
+    if about:
+        messages, shown = conversation_messages(question, about, turns, settings, tokenizer), hits
+    else:
+        messages, shown = build_messages(question, hits, turns, settings, tokenizer)
+    answer = replace(answer, read=len(shown))
     grounding = Grounding(shown, collection.passage_vectors(shown), collection.embedder)
+    output, failure, shown_at = Output(), "", -1.0
     try:
         with closing(chat_model.stream(messages)) as stream:
             for output in stream:
-                first_token = answer.seconds_to_first_token
-                if first_token is None and (output.text or output.reasoning):
-                    first_token = now()
-                answer = replace(
-                    answer,
-                    state="writing" if output.text or output.reasoning else "waiting" if output.ahead else "reading",
-                    ahead=output.ahead,
-                    reasoning=output.reasoning,
-                    seconds_to_first_token=first_token,
-                )
+                answer = _grown(answer, output, now())
                 if now() - shown_at >= _SNAPSHOT_SECONDS:
                     shown_at = now()
                     text, citations = ground(output.text, grounding, final=False)
                     yield replace(answer, text="" if is_refusal(output.text) else text, citations=citations)
     except ModelError as error:
-        text, citations = ground(output.text, grounding, final=True)
-        note = f"{error} What was written so far is kept." if text else str(error)
-        yield replace(answer, text=text, citations=citations, state="failed", note=note, ahead=0, seconds=now())
-        return
-
+        failure = str(error)
+    if output.usage is not None and (output.text or output.reasoning):
+        usage = output.usage.counted(messages, output.reasoning + output.text, tokenizer)
+        answer = replace(answer, usage=usage.priced(settings))
     text, citations = ground(output.text, grounding, final=True)
-    supports = [1.0 for _ in citations]
-    answer = replace(answer, features=features(question, hits, supports, is_refusal(output.text)))
-    if decide(answer.features, settings.abstain):
-        answer = _refusal(answer, collection, filter)
+    answer = replace(answer, text=text, citations=citations, ahead=0)
+    if failure:
+        answer = _failed(answer, failure, about, turns, settings.abstain)
+    elif about:
+        answer = _finished(answer, output, refused=is_refusal(output.text))
+        if not answer.citations and not answer.refused and not answer.note:
+            answer = replace(answer, note=UNCHECKED)
     else:
-        note = "The model reached its length limit; the answer may be cut off." if output.cut else ""
-        answer = replace(answer, text=text, citations=citations, note=note)
-    yield replace(answer, state="done", ahead=0, seconds=now())
+        supports = [1.0 for _ in citations]
+        answer = replace(answer, features=features(question, hits, supports, is_refusal(output.text)))
+        answer = _finished(answer, output, refused=decide(answer.features, settings.abstain))
+    if answer.refused and not about:
+        answer = _refusal(answer, collection, filter)
+    yield replace(answer, seconds=now())
 
 
 def _refusal(answer: Answer, collection: Collection, filter: Filter) -> Answer:
@@ -155,6 +182,54 @@ def _refusal(answer: Answer, collection: Collection, filter: Filter) -> Answer:
     named = ", ".join(f'"{word}"' for word in words)
     text = f"{REFUSAL} Nowhere in them: {named}." if words else REFUSAL
     return replace(answer, text=text, citations=(), refused=True, unknown_words=words)
+
+
+def _grown(answer: Answer, output: Output, now: float) -> Answer:
+    """Return `answer` with the model's state; its text is for `ground` to add."""
+    first, thinking = answer.seconds_to_first_token, answer.seconds_thinking
+    if first is None and (output.text or output.reasoning):
+        first = now
+    if first is not None and output.reasoning and not output.text:
+        thinking = round(now - first, 3)
+    return replace(
+        answer,
+        state="writing" if output.text or output.reasoning else "waiting" if output.ahead else "reading",
+        ahead=output.ahead,
+        reasoning=output.reasoning,
+        seconds_to_first_token=first,
+        seconds_thinking=thinking,
+    )
+
+
+def _finished(answer: Answer, output: Output, refused: bool) -> Answer:
+    """Return the last snapshot of an answer that the model ended."""
+    if refused:
+        return replace(answer, text=REFUSAL, citations=(), refused=True, state="done")
+    note = "The model reached its length limit; the answer may be cut off." if output.cut else ""
+    return replace(answer, state="done", note=note)
+
+
+def _failed(answer: Answer, failure: str, about: About, turns: Sequence[Turn], level: Level) -> Answer:
+    """Return the last snapshot when the model failed: with what it wrote, or else with sentences of the passages."""
+    if answer.text:
+        return replace(answer, state="failed", note=f"{failure} What was written so far is kept.")
+    quoted = _quoted(answer, about, turns, level)
+    if quoted.refused:  # the model might have found more
+        return replace(answer, state="failed", note=failure)
+    return replace(quoted, note=f"{failure} {RETOLD if about else INSTEAD}")
+
+
+def _quoted(answer: Answer, about: About, turns: Sequence[Turn], level: Level) -> Answer:
+    """Return the answer that needs no language model: the best sentences of the passages, or of the conversation."""
+    text, citations = retold(answer.question, about, turns) if about else extract(answer.question, answer.passages, level)
+    if not text:
+        return replace(answer, text=REFUSAL, state="done", refused=True)
+    return replace(answer, text=text, citations=citations, state="done", quoted=True)
+
+
+def _retold(answer: Answer, turn: Turn) -> Answer:
+    """Return the answer that repeats `turn`."""
+    return replace(answer, text=turn.answer, citations=turn.citations, refused=turn.refused, state="done")
 
 
 class Assistant:

@@ -9,12 +9,13 @@ from collections import deque
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from assistant.errors import ModelError
 from assistant.settings import Settings
+from assistant.usage import Usage
 
 if TYPE_CHECKING:
     import httpx
@@ -32,13 +33,15 @@ _TAGS = ("<think>", "</think>")
 class Output:
     """All the model wrote so far. `ahead` counts the questions that are answered before this one.
 
-    `cut` says that the model ran into its length limit.
+    `cut` says that the model ran into its length limit. `usage` tells what was read and written as far as the server
+    told it (`Usage.counted` fills in the rest); None while nothing was.
     """
 
     text: str = ""
     reasoning: str = ""
     ahead: int = 0
     cut: bool = False
+    usage: Usage | None = field(default=None, compare=False)  # times differ from run to run
 
 
 def split_thinking(content: str, final: bool) -> tuple[str, str]:
@@ -80,6 +83,9 @@ class ChatModel:
         """
         with self._loading:
             if self._model is not None:
+                return
+            if self._settings.extractive:
+                self.status = "ready"
                 return
             self.status = "loading"
             try:
@@ -172,7 +178,20 @@ class ChatModel:
                 starter.join(_TICK_SECONDS)
             if failures:
                 raise failures[0]
+            yield from self._stream_with_usage(messages)
+
+    def _stream_with_usage(self, messages: Sequence["BaseMessage"]) -> Iterator[Output]:
+        """Stream; a server that turns down the request for numbers of tokens is asked once more without it, and never again."""
+        try:
             yield from self._stream(messages)
+        except _Rejected as rejected:
+            assert self._model is not None
+            self._model.stream_usage = False  # type: ignore[attr-defined]
+            try:
+                yield from self._stream(messages)
+            except ModelError:
+                self._model.stream_usage = True  # type: ignore[attr-defined]
+                raise rejected.error from None
 
     def _start_into(self, failures: list[ModelError]) -> None:
         try:
@@ -186,6 +205,7 @@ class ChatModel:
         pumping = self._pump(messages, arrived, stopped)
         begun = heard = shown = time.monotonic()
         content = reasoning = finish = ""
+        usage = Usage(self.name)
         try:
             while True:
                 try:
@@ -198,18 +218,22 @@ class ChatModel:
                     if now - heard > limit:
                         raise ModelError(f"The model said nothing for {limit:.0f} seconds: try again.")
                 elif isinstance(item, Exception):
+                    failure = explain(item, self._settings, bool(content or reasoning))
+                    if _turned_down(item) and getattr(self._model, "stream_usage", False):
+                        raise _Rejected(failure)
                     tagged, text = split_thinking(content, final=True)
-                    yield Output(text, reasoning or tagged)
-                    raise explain(item, self._settings, bool(content or reasoning)) from None
+                    yield Output(text, reasoning or tagged, usage=usage)
+                    raise failure from None
                 elif item is _END:
                     break
                 else:
                     heard = now
                     thought, written, ended = _read_chunk(item)
+                    usage = _used(usage, item, now - begun, first=not (content or reasoning))
                     reasoning, content, finish = reasoning + thought, content + written, finish or ended
                 if arrived.empty() or now - shown > _TICK_SECONDS:
                     tagged, text = split_thinking(content, final=False)
-                    yield Output(text, reasoning or tagged)
+                    yield Output(text, reasoning or tagged, usage=usage)
                     shown = time.monotonic()
                 if now - begun > _WHOLE_SECONDS:
                     raise ModelError(f"The model took over {_WHOLE_SECONDS:.0f} seconds: try again, or choose a faster one.")
@@ -219,11 +243,11 @@ class ChatModel:
                 finish = "stop"  # other providers tell the end in their own ways
             tagged, text = split_thinking(content, final=True)
             if not finish and (content or reasoning):
-                yield Output(text, reasoning or tagged)
+                yield Output(text, reasoning or tagged, usage=usage)
                 raise ModelError("The connection to the model broke off: ask again.")
             if not text.strip():
                 raise ModelError("The model's answer was empty: ask again, or choose another model.")
-            yield Output(text, reasoning or tagged, cut=finish == "length")
+            yield Output(text, reasoning or tagged, cut=finish == "length", usage=usage)
         finally:
             stopped.set()  # some libraries swallow a cancellation and would read on
             pumping.cancel()
@@ -263,6 +287,31 @@ async def _hang_up(client: "httpx.AsyncClient | None") -> None:
 
 
 _END = object()
+
+
+class _Rejected(Exception):
+    """The server turned the request down before it wrote anything; `error` is what the reader would be told."""
+
+    def __init__(self, error: ModelError) -> None:
+        self.error = error
+
+
+def _turned_down(error: Exception) -> bool:
+    """Whether a server may have turned down a request for what it asks, and not for its length."""
+    import openai
+
+    wrong = isinstance(error, openai.BadRequestError | openai.UnprocessableEntityError)
+    return wrong and not _too_long(error)
+
+
+def _used(usage: Usage, chunk: Any, seconds: float, first: bool) -> Usage:
+    """Return `usage` with the time and, when this chunk tells them, the numbers of tokens."""
+    numbers = getattr(chunk, "usage_metadata", None)
+    if numbers:
+        usage = usage.told(numbers)
+    if first:
+        return replace(usage, seconds_reading=seconds)
+    return replace(usage, seconds_writing=seconds - usage.seconds_reading)
 
 
 def _own_providers() -> type:
@@ -305,6 +354,7 @@ def openai_compatible(name: str, base_url: str, api_key: str, settings: Settings
         temperature=0,
         max_tokens=settings.answer_tokens,
         max_retries=0,
+        stream_usage=True,
         stream_chunk_timeout=None,  # with its own wait around each chunk, a cancelled stream reads on to its end
         timeout=_FIRST_SECONDS,
         http_async_client=httpx.AsyncClient(trust_env=trust, timeout=_FIRST_SECONDS),
@@ -353,6 +403,11 @@ def unusable(settings: Settings, error: Exception) -> ModelError:
     return ModelError(f"ASSISTANT_CHAT_MODEL {settings.chat_model!r} can't be used: {first_line(error)}")
 
 
+def _too_long(error: Exception) -> bool:
+    described = f"{error} {getattr(error, 'body', '')} {error.__cause__} {getattr(error.__cause__, 'body', '')}"
+    return "exceed_context_size" in described or "context_length_exceeded" in described
+
+
 def explain(error: Exception, settings: Settings, begun: bool) -> ModelError:
     """Turn what the client library raised into one line for the reader; `begun` says that something was written."""
     import httpx
@@ -360,8 +415,7 @@ def explain(error: Exception, settings: Settings, begun: bool) -> ModelError:
 
     where = settings.base_url or ("the embedded model" if settings.embedded else settings.chat_model)
     text = first_line(error)
-    described = f"{error} {getattr(error, 'body', '')} {error.__cause__} {getattr(error.__cause__, 'body', '')}"
-    if "exceed_context_size" in described or "context_length_exceeded" in described:
+    if _too_long(error):
         return ModelError(
             "The question with its passages is longer than the model's window: raise ASSISTANT_CONTEXT_TOKENS, or ask less."
         )

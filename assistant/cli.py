@@ -234,7 +234,10 @@ def _ask(options: argparse.Namespace, settings: Settings) -> int:
             print(f'  [{citation.number}] {citation.chunk.document_id}{page}: "{citation.quote}"')
         if answer.note:
             print(f"assistant: {answer.note}", file=sys.stderr)
-    return 1 if answer.state == "failed" else 0
+        if answer.cost:
+            print(answer.cost, file=sys.stderr)
+    without_model = answer.quoted and not settings.extractive
+    return 1 if answer.state == "failed" or without_model else 0
 
 
 def _answer(answer: "Answer") -> dict[str, Any]:
@@ -257,6 +260,10 @@ def _answer(answer: "Answer") -> dict[str, Any]:
         "passages": [_hit(hit) for hit in answer.passages],
         "reasoning": answer.reasoning,
         "note": answer.note,
+        "quoted": answer.quoted,
+        "usage": asdict(answer.usage) if answer.usage else None,
+        "passages_read": answer.read,
+        "seconds_thinking": answer.seconds_thinking,
         "seconds_to_first_token": answer.seconds_to_first_token,
         "seconds": answer.seconds,
     }

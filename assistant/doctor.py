@@ -36,7 +36,9 @@ def examine(settings: Settings, report: Callable[[str], None] = lambda line: Non
         findings.append(Finding("index", corpus.index.check(), f"{corpus.chunk_count()} chunks, {message}"))
         findings.append(Finding("embedding model", True, f"{corpus.embedder.name}, {corpus.embedder.dim} dimensions"))
         corpus.close()
-    if settings.base_url or not settings.embedded:
+    if settings.extractive:
+        findings.append(Finding("language model", True, "none is used: answers are sentences of the documents"))
+    elif settings.base_url or not settings.embedded:
         where = settings.base_url or settings.chat_model
         findings.append(
             Finding("language model", True, f"{settings.chat_model or 'the first one'} at {where}: ask a question to try it")

@@ -3,12 +3,12 @@
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from assistant.lexical import terms
 from assistant.passages import FARTHEST
 from assistant.retrieval import Hit
+from assistant.turns import About, Turn, history, told
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -26,8 +26,10 @@ SYSTEM = (
 _REFUSAL = "not in the documents"
 # What chat templates take for the start or end of a message or of thinking: in a document it is only text.
 _CONTROL = re.compile(r"(<)(?=\||/?(?:s|think|start_of_turn|end_of_turn|bos|eos)>)|(\[)(?=/?INST\])", re.IGNORECASE)
-_HISTORY_TURNS = 2
-_HISTORY_CHARACTERS = 300  # of each earlier answer
+# The share of what is read that earlier turns may take: of the room in the window, and of the passages' tokens for the
+# embedded model, for which each token costs 15 ms.
+_HISTORY_OF_ROOM, _HISTORY_OF_PASSAGES = 1 / 3, 0.6
+_ANSWERS_OF_PASSAGES = 3  # times the passages' tokens, for a question about the conversation itself
 _LEAST_SENTENCES = 4
 _WORTH_READING = 0.6  # of the best sentence's worth
 _BESIDE = 0.7  # of its worth goes to the sentences before and after
@@ -46,14 +48,6 @@ _UNKNOWN = (
 )
 
 
-@dataclass(frozen=True)
-class Turn:
-    """One earlier exchange of the conversation."""
-
-    question: str
-    answer: str
-
-
 def is_refusal(text: str) -> bool:
     """Whether the model said that the passages don't hold the answer (also while it is still writing that)."""
     start = re.sub(r"[^a-z ]", "", text.strip().lower())
@@ -66,27 +60,54 @@ def build_messages(
     """Return the messages for the model and the hits they show: passage `[n]` is the n-th of these hits.
 
     Passages are cut to the sentences nearest to the question, so that all fits `prompt_tokens` (ten
-    times that for other endpoints) and the model's window; what does not fit is left out by rank.
+    times that for other endpoints) and the model's window; what does not fit is left out by rank. Earlier turns
+    come by the rule of `turns.history` and take at most a third of the window.
     """
     from langchain_core.messages import HumanMessage, SystemMessage
 
-    room = settings.context_tokens - settings.answer_tokens - _FRAME_TOKENS - count_tokens(SYSTEM + question, tokenizer)
-    history = ""
-    for turn in reversed(turns[-_HISTORY_TURNS:]):
-        earlier = f"Q: {turn.question[:_HISTORY_CHARACTERS]}\nA: {turn.answer[:_HISTORY_CHARACTERS]}\n"
-        if count_tokens(earlier + history, tokenizer) > room // 3:
-            break  # older turns give way to the passages
-        history = earlier + history
-    wanted = settings.prompt_tokens * (1 if settings.embedded else 10)
-    budget = min(wanted, room - count_tokens(history, tokenizer))
+    room, wanted = _room(question, settings, tokenizer)
+    share = int(_HISTORY_OF_ROOM * room)
+    if settings.embedded:
+        share = min(share, int(_HISTORY_OF_PASSAGES * wanted))
+    earlier = history(turns, share, lambda text: count_tokens(text, tokenizer))
+    budget = min(wanted, room - count_tokens(earlier, tokenizer))
     excerpts = select_sentences(question, hits, max(budget, 32), tokenizer)
     shown = [hit for hit, _ in excerpts]
     parts = [f"[{number}] {_label(hit)}: {text}" for number, (hit, text) in enumerate(excerpts, start=1)]
     prompt = "Passages:\n\n" + "\n\n".join(parts)
-    if history:
-        prompt += f"\n\nEarlier in this conversation:\n{history.rstrip()}"
+    if earlier:
+        prompt += f"\n\nEarlier in this conversation:\n{earlier.rstrip()}"
     prompt += f"\n\nQuestion: {question}"
     return [SystemMessage(SYSTEM), HumanMessage(defuse(prompt))], shown
+
+
+def _room(question: str, settings: "Settings", tokenizer: "Tokenizer") -> tuple[int, int]:
+    """Return the tokens of the window that passages and earlier turns can have, and those wanted for passages."""
+    room = settings.context_tokens - settings.answer_tokens - _FRAME_TOKENS - count_tokens(SYSTEM + question, tokenizer)
+    return room, settings.prompt_tokens * (1 if settings.embedded else 10)
+
+
+def conversation_messages(
+    question: str, about: About, turns: Sequence[Turn], settings: "Settings", tokenizer: "Tokenizer"
+) -> list["BaseMessage"]:
+    """Return the messages for a question about the conversation itself.
+
+    The earlier answers stand in the passages' place, in full as far as they fit three times the passages' tokens and
+    the model's window.
+    """
+    from langchain_core.messages import HumanMessage, SystemMessage
+
+    room, wanted = _room(question, settings, tokenizer)
+    room = min(room, _ANSWERS_OF_PASSAGES * wanted)
+    chosen = told(question, about, turns, room, lambda text: count_tokens(text, tokenizer))
+    parts = [
+        f"[{number}] You were asked: {turn.question}\nYou answered: {turn.plain}" for number, turn in enumerate(chosen, start=1)
+    ]
+    text = "\n\n".join(parts)
+    if count_tokens(text, tokenizer) > room:  # one answer longer than all that can be read
+        text = text[: len(text) * max(room, 32) // count_tokens(text, tokenizer)]
+    prompt = f"Passages, which are this conversation so far:\n\n{text}\n\nQuestion: {question}"
+    return [SystemMessage(SYSTEM), HumanMessage(defuse(prompt))]
 
 
 def defuse(text: str) -> str:

@@ -29,7 +29,7 @@ SETTINGS = (
     Setting(
         "ASSISTANT_CHAT_MODEL",
         "embedded",
-        "`embedded`, a path to a GGUF file, `hf:REPO/FILE`, a model's name at OPENAI_BASE_URL, or `provider:model` for LangChain",
+        "`embedded`, `extractive` (no model: sentences of the documents are the answer), a path to a GGUF file, `hf:REPO/FILE`, a model's name at OPENAI_BASE_URL, or `provider:model` for LangChain",
     ),
     Setting("OPENAI_BASE_URL", "", "an OpenAI-compatible endpoint to use instead of the embedded model (also OPENAI_API_BASE)"),
     Setting("OPENAI_API_KEY", "", "its key, if it wants one"),
@@ -48,6 +48,9 @@ SETTINGS = (
         "balanced",
         "when to say that the documents don't answer: `strict` more often, `off` only when the model does",
     ),
+    Setting("ASSISTANT_PRICE_IN", "", "what the endpoint charges for a million tokens read; shown under each answer"),
+    Setting("ASSISTANT_PRICE_OUT", "", "the same for a million tokens written"),
+    Setting("ASSISTANT_CURRENCY", "USD", "the currency of these prices"),
     Setting("ASSISTANT_THREADS", "0", "threads for the models; 0 means one for each core"),
     Setting("ASSISTANT_UPLOAD_MB", "50", "largest file accepted, in megabytes"),
 )
@@ -75,12 +78,20 @@ class Settings:
     abstain: Level
     threads: int
     upload_mb: int
+    price_in: float | None = None  # for a million tokens, None when not set
+    price_out: float | None = None
+    currency: str = SETTINGS_DEFAULTS["ASSISTANT_CURRENCY"]
 
     @property
     def embedded(self) -> bool:
         """Whether the language model is a GGUF file run in this process."""
         name = self.chat_model
         return not self.base_url and (name == "embedded" or name.startswith("hf:") or name.endswith(".gguf"))
+
+    @property
+    def extractive(self) -> bool:
+        """Whether answers are made without a language model."""
+        return self.chat_model == "extractive"
 
 
 def _whole(env: Mapping[str, str], variable: str, default: str, low: int, high: int) -> int:
@@ -101,6 +112,19 @@ def _level(name: str) -> Level:
     raise UserError(f"ASSISTANT_ABSTAIN is {name!r}: it must be {', '.join(get_args(Level)[:-1])} or {get_args(Level)[-1]}.")
 
 
+def _price(env: Mapping[str, str], variable: str) -> float | None:
+    raw = env.get(variable, "").strip()
+    if not raw:
+        return None
+    try:
+        value = float(raw)
+    except ValueError:
+        raise UserError(f"{variable} is {raw!r}: it must be a number, such as 0.28.") from None
+    if not 0 <= value <= 1_000_000:
+        raise UserError(f"{variable} is {raw}: it must be between 0 and 1,000,000.")
+    return value
+
+
 def load_settings(env: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from `env` (the process environment by default).
 
@@ -118,7 +142,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
     chat_model = text("ASSISTANT_CHAT_MODEL")
     if base_url and not env.get("ASSISTANT_CHAT_MODEL", "").strip():
         chat_model = ""  # the endpoint is asked which model it serves
-    if chat_model == "embedded":
+    if chat_model in ("embedded", "extractive"):
         base_url = ""  # asked for by name, whatever address the environment holds for other programs
     return Settings(
         corpus=Path(text("ASSISTANT_CORPUS")).expanduser().absolute(),
@@ -137,6 +161,9 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         abstain=_level(text("ASSISTANT_ABSTAIN")),
         threads=whole("ASSISTANT_THREADS", 0, 1024),
         upload_mb=whole("ASSISTANT_UPLOAD_MB", 1, 10_000),
+        price_in=_price(env, "ASSISTANT_PRICE_IN"),
+        price_out=_price(env, "ASSISTANT_PRICE_OUT"),
+        currency=text("ASSISTANT_CURRENCY")[:12],
     )
 
 

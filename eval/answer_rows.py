@@ -32,7 +32,7 @@ from eval.runs import RunHit
 # Modules of the app that can't change an answer, and what is fitted on answers.
 _EDGES = {"cli.py", "doctor.py", "sync.py", "settings.py", "abstention.json"}
 # Settings that can't change an answer.
-_PLACES = {"corpus", "data", "host", "port", "api_key", "threads", "upload_mb"}
+_PLACES = {"corpus", "data", "host", "port", "api_key", "threads", "upload_mb", "price_in", "price_out", "currency"}
 _MARK = re.compile(r"\s*\[(?:\d+\??|\?)\]")
 _MARKS = re.compile(r"(?:\s*\[\d+\])+\s*")
 _FAILURES = 3  # answers in a row that the model failed at: it won't get better by itself
@@ -143,7 +143,7 @@ def ask_one(question: AnswerQuestion, collection: Collection, model: NotedModel,
         text=answer.text,
         draft=model.draft,
         refused=answer.refused,
-        state=answer.state,
+        state="failed" if answer.quoted and not settings.extractive else answer.state,
         note=answer.note,
         citations=tuple(GoldSpan(cited.chunk.document_id, cited.start, cited.end) for cited in answer.citations),
         statements=_statements(answer),

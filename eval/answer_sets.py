@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from assistant.errors import UserError
-from assistant.prompt import Turn
 from assistant.settings import Settings
+from assistant.turns import Turn
 from eval.datasets import Dataset, GoldSpan, identified, json_lines, load_corpus, load_dataset, text_field
 from eval.golden_questions import golden_files, load_golden
 

@@ -45,10 +45,20 @@ class Repeat:
 
 
 @dataclass(frozen=True)
+class Used:
+    """The numbers of tokens, told in a chunk without text after the end of the answer."""
+
+    prompt: int
+    answer: int
+    cached: int | None = None
+
+
+@dataclass(frozen=True)
 class Finish:
     """The proper end of a stream."""
 
     reason: str = "stop"
+    used: Used | None = None
 
 
 class Headers:
@@ -131,6 +141,7 @@ class ScriptedServer:
     def __init__(self, models: Iterable[str] = ("scripted-1", "scripted-2")) -> None:
         self.models = list(models)
         self.models_reply: Reply | None = None
+        self.knows_usage = True  # one that doesn't turns down requests with `stream_options`
         self.requests: list[Request] = []
         self.model_requests: list[Request] = []
         self.arrived = threading.Event()
@@ -161,6 +172,8 @@ class ScriptedServer:
         """Record a request for a completion and return its reply."""
         with self._lock:
             self.requests.append(request)
+            if not self.knows_usage and "stream_options" in request.body:
+                return error(400, "Unrecognized request argument supplied: stream_options", "invalid_request_error")
             reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
         self.arrived.set()
         return reply
@@ -245,7 +258,7 @@ def _handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
             elif isinstance(event, str):
                 self.send(_delta({"content": event}))
             elif isinstance(event, Finish):
-                self.send(_delta({}, event.reason) + b"data: [DONE]\n\n")
+                self.send(_delta({}, event.reason) + (_usage(event.used) if event.used else b"") + b"data: [DONE]\n\n")
             else:
                 data = _delta({"content": event.text})
                 while True:
@@ -304,6 +317,25 @@ def _delta(delta: dict[str, str], finish: str | None = None) -> bytes:
         "created": 0,
         "model": "scripted-1",
         "choices": [{"index": 0, "delta": {"role": "assistant", **delta}, "finish_reason": finish}],
+    }
+    return b"data: " + json.dumps(event).encode() + b"\n\n"
+
+
+def _usage(used: Used) -> bytes:
+    usage: dict[str, Any] = {
+        "prompt_tokens": used.prompt,
+        "completion_tokens": used.answer,
+        "total_tokens": used.prompt + used.answer,
+    }
+    if used.cached is not None:
+        usage["prompt_tokens_details"] = {"cached_tokens": used.cached}
+    event = {
+        "id": "scripted",
+        "object": "chat.completion.chunk",
+        "created": 0,
+        "model": "scripted-1",
+        "choices": [],
+        "usage": usage,
     }
     return b"data: " + json.dumps(event).encode() + b"\n\n"
 

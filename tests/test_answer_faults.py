@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from assistant import chat_model
-from assistant.answer import EMPTY_CORPUS, MAX_QUESTION, REFUSAL, Answer, Assistant
+from assistant.answer import EMPTY_CORPUS, INSTEAD, MAX_QUESTION, REFUSAL, Answer, Assistant
 from assistant.chat_model import ChatModel
 from assistant.errors import UserError
-from assistant.prompt import SYSTEM, Turn
+from assistant.prompt import SYSTEM
 from assistant.settings import Settings
+from assistant.turns import Turn
 from tests.conftest import EMBEDDED_CONTEXT, EmbeddedServer, settings_in, write_documents
 from tests.scripted_server import (
     Drop,
@@ -153,21 +154,44 @@ def test_when_the_model_fails_passages_and_text_stay_and_a_note_says_why(
     scripted.play(FAILURES[mode], answer(f"{FACT} [1]."))
     snapshots = ask(assistant)
     last = snapshots[-1]
-    assert last.state == "failed" and last.passages == snapshots[0].passages and not last.refused
+    assert last.passages == snapshots[0].passages and not last.refused
     assert len(last.note) > 20 and len(last.note.splitlines()) == 1
     if any(isinstance(event, str) for event in FAILURES[mode].events):
+        assert last.state == "failed" and not last.quoted
         assert last.text.startswith(f"{CITED} And bears")
         assert "kept" in last.note
         assert [citation.quote for citation in last.citations] == [f"{FACT}."]
     else:
-        assert last.text == "" and "kept" not in last.note
-    assert ask(assistant)[-1].text == CITED  # the next question works
+        assert last.state == "done" and last.quoted and last.note.endswith(INSTEAD)
+        assert last.text == CITED and [citation.quote for citation in last.citations] == [f"{FACT}."]
+    again = ask(assistant)[-1]  # the next question works
+    assert again.text == CITED and not again.quoted and not again.note
 
 
-def test_when_the_endpoint_is_down_the_passages_are_shown(assistant: Assistant, scripted: ScriptedServer) -> None:
+def test_when_the_endpoint_is_down_the_sentences_that_fit_best_are_the_answer(
+    assistant: Assistant, scripted: ScriptedServer
+) -> None:
     scripted.close()
     last = ask(assistant)[-1]
-    assert last.state == "failed" and scripted.url in last.note and "observatory.md" in {h.chunk.document_id for h in last.passages}
+    assert last.state == "done" and last.quoted and scripted.url in last.note and last.text == CITED
+    assert "observatory.md" in {hit.chunk.document_id for hit in last.passages}
+
+
+def test_when_the_endpoint_is_down_and_no_sentence_fits_the_answer_has_failed(
+    assistant: Assistant, scripted: ScriptedServer
+) -> None:
+    scripted.close()
+    last = ask(assistant, "Which chess openings did grandmasters of the seventies prefer?")[-1]
+    assert last.state == "failed" and not last.quoted and not last.refused
+    assert last.text == "" and last.citations == () and last.passages and scripted.url in last.note
+
+
+def test_a_model_that_only_thinks_and_fails_leaves_its_reasoning_and_the_sentences(
+    assistant: Assistant, scripted: ScriptedServer
+) -> None:
+    scripted.play(stream(Thought("Hm, who was it?"), Pause(0.2), Drop()))
+    last = ask(assistant)[-1]
+    assert last.reasoning == "Hm, who was it?" and last.text == CITED and last.quoted
 
 
 @pytest.mark.parametrize(
@@ -186,8 +210,8 @@ def test_with_a_damaged_model_file_the_passages_are_shown_and_the_note_names_the
         last = ask(opened)[-1]
     finally:
         opened.chat_model = before
-    assert last.state == "failed" and str(path) in last.note and "again" in last.note
-    assert last.passages and last.text == ""
+    assert last.quoted and str(path) in last.note and "again" in last.note
+    assert last.passages and last.text == CITED
 
 
 def test_an_answer_cut_at_its_limit_says_so(assistant: Assistant, scripted: ScriptedServer) -> None:
@@ -491,5 +515,5 @@ def test_a_question_longer_than_the_window_is_told_in_words(surveyed: Assistant,
     settings = replace(surveyed.settings, base_url=embedded.url, api_key=embedded.key, chat_model="embedded")
     surveyed.settings, surveyed.chat_model = settings, ChatModel(settings)
     last = ask(surveyed, "冰川退缩了多少米？" * 400)[-1]
-    assert last.state == "failed" and last.passages
+    assert (last.quoted or last.state == "failed") and last.passages
     assert "longer than the model's window" in last.note and "ASSISTANT_CONTEXT_TOKENS" in last.note

@@ -281,7 +281,8 @@ def test_a_model_that_never_starts_is_told_in_one_line_with_what_to_do(
     last, raised = failure(endpoint(scripted))
     assert last.text.strip() == "" and last.reasoning == ""
     check_message(raised, parts)
-    assert len(scripted.requests) == 1  # no silent second try: it would double the wait
+    # No silent second try, which would double the wait; but a 400 may be about the wish for numbers of tokens.
+    assert len(scripted.requests) == (2 if mode == "400 for another reason" else 1)
 
 
 @pytest.mark.parametrize("mode", BROKE_OFF)

@@ -1,6 +1,7 @@
 """The command line as a user runs it: in a process of its own."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from assistant.settings import Settings
 from tests.conftest import Ran, as_environment, run_python
-from tests.scripted_server import ScriptedServer, serving
+from tests.scripted_server import Finish, ScriptedServer, Used, serving, stream
 
 
 class Cli:
@@ -116,6 +117,34 @@ def test_ask_with_an_endpoint_that_is_down_keeps_the_passages_and_exits_with_1(s
     answer = json.loads(ran.out)
     assert "can't be reached" in answer["note"]
     assert answer["passages"][0]["document"] == "bees.md"
+    assert answer["quoted"] and answer["answer"] == "Honey bees dance to show where flowers are. [1]"
+
+
+def test_without_a_language_model_ask_quotes_and_no_model_file_is_made(settings: Callable[..., Settings], tmp_path: Path) -> None:
+    options = settings()
+    (options.corpus / "bees.md").write_text("# Bees\n\nHoney bees dance to show where flowers are.", encoding="utf-8")
+    quoting = Cli(options, ASSISTANT_CHAT_MODEL="extractive")
+    ran = quoting("ask", "What do bees do to show flowers?")
+    assert (ran.code, ran.out.splitlines()[0]) == (0, "Honey bees dance to show where flowers are. [1]"), ran.err
+    assert re.fullmatch(r"1 passage found · \d+\.\d s\n", ran.err)
+    assert "ok   language model: none is used" in quoting("doctor").out
+    own = tmp_path / "own"  # only the embedding model is made in a fresh data folder
+    own.mkdir()
+    assert quoting("--data", str(own), "ask", "What do bees do to show flowers?").code == 0
+    assert not list(own.rglob("*.gguf"))
+
+
+def test_ask_prints_what_it_cost(settings: Callable[..., Settings], endpoint: ScriptedServer) -> None:
+    options = settings()
+    (options.corpus / "bees.md").write_text("# Bees\n\nHoney bees dance to show where flowers are.", encoding="utf-8")
+    prices = {"ASSISTANT_PRICE_IN": "0.5", "ASSISTANT_PRICE_OUT": "2", "ASSISTANT_CURRENCY": "EUR"}
+    asking = Cli(options, OPENAI_BASE_URL=endpoint.url, ASSISTANT_CHAT_MODEL="m", **prices)
+    endpoint.play(stream("Honey bees dance ", "to show where flowers are.", Finish(used=Used(1000, 50, 200))))
+    ran = asking("ask", "What do bees do to show flowers?")
+    assert ran.code == 0
+    assert re.search(r"1 passage found, 1 read · 1,000 tokens in, 50 out · \d+\.\d s(, \d+ tokens/s)? · m · €0\.00060\n", ran.err)
+    usage = json.loads(asking("ask", "--json", "What do bees do to show flowers?").out)["usage"]
+    assert (usage["prompt_tokens"], usage["answer_tokens"], usage["cached_tokens"], usage["money"]) == (1000, 50, 200, 0.0006)
 
 
 def test_doctor_finds_all_in_order_and_names_what_is_not(cli: Cli) -> None:

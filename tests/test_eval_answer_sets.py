@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from assistant.errors import UserError
-from assistant.prompt import Turn
+from assistant.turns import Turn
 from eval.answer_sets import held_back, load_answer_set
 from eval.datasets import GoldSpan
 from tests.conftest import ROOT

@@ -6,10 +6,11 @@ from tokenizers import Tokenizer
 from assistant.bundled_embedding import _model_folder
 from assistant.chunking import Chunk
 from assistant.embedding import unbounded
-from assistant.prompt import SYSTEM, Turn, build_messages, count_tokens, is_refusal, select_sentences
+from assistant.prompt import SYSTEM, build_messages, count_tokens, is_refusal, select_sentences
 from assistant.retrieval import Hit
 from assistant.sentences import split_sentences
 from assistant.settings import Settings
+from assistant.turns import Turn
 
 
 @pytest.fixture(scope="module")

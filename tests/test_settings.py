@@ -36,6 +36,20 @@ def test_a_wrong_number_is_named_in_one_line(variable: str, value: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"), [("ASSISTANT_PRICE_IN", "cheap"), ("ASSISTANT_PRICE_OUT", "-1"), ("ASSISTANT_PRICE_IN", "nan")]
+)
+def test_a_wrong_price_is_named_in_one_line(variable: str, value: str) -> None:
+    with pytest.raises(UserError, match=variable) as caught:
+        load_settings({variable: value})
+    assert "\n" not in str(caught.value)
+
+
+def test_extractive_asks_no_endpoint_whatever_the_environment_holds() -> None:
+    settings = load_settings({"ASSISTANT_CHAT_MODEL": "extractive", "OPENAI_BASE_URL": "http://h/v1"})
+    assert settings.extractive and not settings.embedded and settings.base_url == ""
+
+
 def test_the_key_is_not_shown_when_settings_are_printed() -> None:
     assert "s3cret" not in repr(load_settings({"OPENAI_API_KEY": "s3cret"}))
 

@@ -13,6 +13,7 @@ from assistant.chunking import Chunk
 from assistant.grounding import Citation
 from assistant.retrieval import Hit
 from assistant.sync import FileResult
+from assistant.usage import Usage
 from ui.render import (
     answer_html,
     document_name,
@@ -287,7 +288,21 @@ def test_states_are_told_in_words() -> None:
     stopped = answer("Half", state="writing", seconds=None).stopped()
     assert "Stopped." in Page(answer_html(stopped, 0)).text
     assert 'class="answer refused"' in answer_html(answer(refused=True), 0)
+    thought = answer("It is", reasoning="hm", state="writing", seconds_thinking=12.3, seconds=None)
+    assert "Thought for 12 s" in Page(answer_html(thought, 0)).text
     assert "1.2 s" in Page(answer_html(answer(seconds=1.24), 0)).text
+
+
+def test_the_foot_tells_what_the_answer_cost() -> None:
+    usage = Usage("small-<b>", 1312, 24, 100, 1.0, 1.15, estimated=False, money=0.0004, currency="USD")
+    page = Page(answer_html(answer(usage=usage, read=1), 0))
+    assert "1 passage found, 1 read · 1,312 tokens in, 24 out · 1.2 s, 20 tokens/s · small-<b> · $0.00040 · 1 source" in page.text
+    assert "about 1,312 tokens in" in Page(answer_html(answer(usage=replace(usage, estimated=True)), 0)).text
+
+
+def test_the_status_line_tells_that_no_language_model_is_used() -> None:
+    text = Page(status_html("extractive", "ready", 3)).text
+    assert "3 documents" in text and "no language model" in text and "ready" not in text
 
 
 def test_the_cited_sentence_is_marked_exactly() -> None:

@@ -69,7 +69,7 @@ def build(assistant: Assistant) -> gr.Blocks:
 
 def _ask_tab(assistant: Assistant) -> None:
     settings = assistant.settings
-    here = settings.embedded and not settings.base_url
+    here = settings.embedded or settings.extractive
     model_place = "" if here else settings.base_url or settings.chat_model
     conversation = gr.State(Conversation(), time_to_live=86_400, delete_callback=Conversation.stop)
     with gr.Row(elem_id="columns", equal_height=False):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from assistant.answer import Answer, Assistant
 from assistant.errors import UserError
-from assistant.prompt import Turn
+from assistant.turns import Turn
 from ui.relay import Relay
 
 MAX_TURNS = 50  # answers kept in one conversation; the page holds the passages of all of them
@@ -37,7 +37,7 @@ class Conversation:
         closing, the last one is final.
         """
         del self.answers[turn:]
-        earlier = [Turn(answer.question, answer.text) for answer in self.answers]
+        earlier = [Turn(answer.question, answer.text, answer.citations, answer.refused) for answer in self.answers]
         answer = Answer(question)
         self.answers.append(answer)
         self.editing = None

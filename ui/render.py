@@ -126,10 +126,17 @@ def answer_html(answer: Answer, turn: int) -> str:
 def _reasoning_html(answer: Answer) -> str:
     if not answer.reasoning:
         return ""
-    thinking = not answer.final and not answer.text
-    label = f"Thinking{_dots()}" if thinking else "How the model came to it"
+    seconds = answer.seconds_thinking
+    if not answer.final and not answer.text:
+        label = f"Thinking{_dots()}"
+    else:
+        label = "How the model came to it" if seconds is None else f"Thought for {_duration(seconds)}"
     body = _link_marks(markdown_html(answer.reasoning), {}, 0)
     return f'<details class="reasoning"><summary>{label}</summary><div dir="auto">{body}</div></details>'
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
 def _dots() -> str:
@@ -149,7 +156,7 @@ def _state_html(answer: Answer) -> str:
 
 
 def _foot_html(answer: Answer) -> str:
-    facts = [] if answer.seconds is None else [f"{answer.seconds:.1f} s"]
+    facts = [shown(answer.cost)] if answer.cost else []
     numbers = len({citation.number for citation in answer.citations})
     if numbers:
         facts.append(f"{numbers} source{'s' if numbers > 1 else ''}")
@@ -340,7 +347,10 @@ def status_html(name: str, status: str, documents: int) -> str:
     words = {"ready": "ready", "loading": "loading", "not loaded": "not loaded yet", "failed": "can't be used"}
     kind = {"ready": "good", "failed": "bad"}.get(state, "busy")
     count = f"{documents:,} document{'' if documents == 1 else 's'}"
-    line = f'<span class="light {kind}" aria-hidden="true"></span>{count} · {shown(name)}: {words.get(state, shown(state))}'
+    told = f"{shown(name)}: {words.get(state, shown(state))}"
+    if name == "extractive":
+        told = "no language model: answers are sentences of the documents"
+    line = f'<span class="light {kind}" aria-hidden="true"></span>{count} · {told}'
     return f'<p class="status">{line}</p>' + (line_html(reason.strip(), "problem") if state == "failed" else "")
 
 

@@ -1,0 +1,162 @@
+"""An answer without a language model: the sentences of the passages that fit the question best, word for word."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from assistant.chunking import Chunk
+from assistant.grounding import Citation
+from assistant.lexical import terms
+from assistant.passages import FARTHEST
+from assistant.retrieval import Hit
+from assistant.settings import Level
+
+# Below this score of the best hit the passages are about something else. 0.325 refuses under 1 % of what squad_v2_dev and
+# mtRAG answer, and of questions about another collection 94 % in a small one, 33 % in a large one; 0.4 up to 2 %, and 81 %
+# and more of those but mtRAG's 53 %. What is on the topic without an answer, scores hardly tell (AUROC 0.63): eval/RESULTS.md.
+WEAK: Mapping[Level, float] = {"strict": 0.4, "balanced": 0.325, "off": 0.0}
+_MOST = 3  # sentences for a question that asks for several things
+_NEAR = 0.8  # of the best sentence's worth has each other one
+_ALIKE = 0.6  # share of terms in common from which two sentences say the same
+_SEVERAL = re.compile(
+    r"^\s*(?:and\s+)?(?:how (?:do|does|did|can|is|are|was|were|should)|why|list|name (?:all|the|some)|explain|describe|compare|summari[sz]e|"
+    r"what (?:are|were|happen\w*)|which \w+s (?:are|were|have|do|did)|tell me|give (?:me )?an overview)\b"
+    r"|\b(?:summar(?:y|i[sz]e)|overview|difference|differences|compared|versus|vs|advantages|reasons|pros and cons|main points|all (?:the )?\w+s)\b",
+    re.IGNORECASE,
+)
+# What a question asks for, and what the answer to it then holds. For names of people and places this gave nothing.
+_ASKED_FOR = (
+    (
+        re.compile(r"\bwhen\b|\b(?:what|which) (?:year|date|day|month|decade|century)\b", re.IGNORECASE),
+        re.compile(
+            r"\b(?:1\d|20)\d\d\b|\b(?:January|February|March|April|May|June|July|August|September|October|November|December)\b"
+            r"|\b\d+(?:th|st|nd|rd) centur|\bcentur(?:y|ies)\b|\b\d{3,4}s\b"
+        ),
+    ),
+    (
+        re.compile(
+            r"\bhow (?:many|much|old|tall|long|far|large|big|high|fast|often)\b|\bwhat (?:percent|number|amount|population)",
+            re.IGNORECASE,
+        ),
+        re.compile(
+            r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|hundred|thousand|million|billion|dozen|half|third"
+            r"|quarter|twice|once)\b",
+            re.IGNORECASE,
+        ),
+    ),
+)
+_HOLDS_IT = 0.06  # a sentence is worth more that holds what is asked for, and not only what the question says itself
+_LEANS = re.compile(r"\W*(?:this|that|these|those|it|its|they|their|them|he|his|she|her|such|both|here|there)\b", re.IGNORECASE)
+_STARTS = re.compile(r"^(?:\s*(?:[-*+•▪◦‣]|\d{1,3}[.)]|#{1,6}|>)\s+)+")
+_EMPHASIS = re.compile(r"(?<!\w)(\*{1,3}|_{1,3}|~~)(?=\S)(.+?)(?<=\S)\1(?!\w)|(`+)([^`]+)\3")
+_NOTE_MARK = re.compile(r"\s?\[{1,2}\^?\d{1,4}\]{1,2}")  # a footnote of the document, which would look like a mark of ours
+_BORDER = re.compile(r"\s*\|\s*")
+
+
+@dataclass(frozen=True)
+class _Sentence:
+    """A sentence of a passage; `start` and `end` are characters of the document."""
+
+    worth: float
+    row: int  # of its passage among the hits
+    chunk: Chunk
+    start: int
+    end: int
+
+    @property
+    def text(self) -> str:
+        return self.chunk.text[self.start - self.chunk.start : self.end - self.chunk.start]
+
+
+def asks_for_several(question: str) -> bool:
+    """Whether the answer is likely to take more than one sentence: lists, comparisons, summaries, how and why (English)."""
+    return _SEVERAL.search(question) is not None
+
+
+def extract(question: str, hits: Sequence[Hit], level: Level = "balanced") -> tuple[str, tuple[Citation, ...]]:
+    """Return the best sentences of `hits` (best first) as Markdown with marks `[1]`, and their citations.
+
+    One sentence for a question about a single thing, up to three from different passages for others. A sentence
+    that begins with a word such as "This" or "They" comes with the one before it. Empty when the passages hardly
+    fit the question; `level` says how well they must.
+    """
+    if not hits or hits[0].score < WEAK[level]:
+        return "", ()
+    chosen = _choose(_sentences(question, hits), _MOST if asks_for_several(question) else 1)
+    numbers: dict[str, int] = {}
+    lines: list[str] = []
+    citations: list[Citation] = []
+    for sentence in chosen:
+        number = numbers.setdefault(sentence.chunk.id, len(numbers) + 1)
+        lines.append(f"{shown_text(sentence.text)} [{number}]")
+        citations.append(Citation(number, sentence.chunk, sentence.start, sentence.end))
+    text = lines[0] if len(lines) == 1 else "\n".join(f"- {line}" for line in lines)
+    return text, tuple(sorted(citations, key=lambda citation: (citation.number, citation.start)))
+
+
+def shown_text(text: str) -> str:
+    """Return a span of a document as one line without Markdown signs and footnote marks."""
+    text = _EMPHASIS.sub(lambda match: match[2] or match[4], _STARTS.sub("", text))
+    text = _BORDER.sub(" · ", text).strip(" ·") if text.lstrip().startswith("|") else text
+    return " ".join(_NOTE_MARK.sub("", text).split())
+
+
+def _sentences(question: str, hits: Sequence[Hit]) -> list[_Sentence]:
+    """Return the sentences of `hits` that say anything, best first.
+
+    Worth is the cosine to the question, the question's terms by their rarity, how near the passage comes to the best,
+    and a date or number where the question asks for one (eval/RESULTS.md has what was tried).
+    """
+    best = hits[0].score
+    holds = [holds for asks, holds in _ASKED_FOR if asks.search(question)]
+    said = set(re.findall(r"\w+", question.lower()))
+    found: list[_Sentence] = []
+    for row, hit in enumerate(hits):
+        standing = max(1 - (best - hit.score) / FARTHEST, 0.0)
+        values = zip(hit.chunk.sentences, hit.sentence_scores, hit.evidence, strict=True)
+        for (first, last), cosine, evidence in values:
+            start, end = hit.chunk.start + first, hit.chunk.start + last
+            part = next((part for part in hit.parts if part.start <= start and end <= part.end), None)
+            if part is None or not terms(hit.chunk.text[first:last]):
+                continue
+            worth = 0.5 * cosine + 0.25 * (evidence - cosine) + 0.25 * standing
+            text = hit.chunk.text[first:last]
+            if any(match.group().lower() not in said for pattern in holds for match in pattern.finditer(text)):
+                worth += _HOLDS_IT
+            found.append(_Sentence(worth, row, part, start, end))
+    return sorted(found, key=lambda sentence: (-sentence.worth, sentence.row, sentence.start))
+
+
+def _choose(ranked: Sequence[_Sentence], most: int) -> list[_Sentence]:
+    """Return the best of `ranked` that say different things, of different passages as far as there are any."""
+    good = [sentence for sentence in ranked if sentence.worth >= _NEAR * ranked[0].worth]
+    seen: list[_Sentence] = []
+    for sentence in good:
+        if not any(_alike(sentence, other) for other in seen):
+            seen.append(sentence)
+    firsts = [sentence for at, sentence in enumerate(seen) if all(sentence.row != other.row for other in seen[:at])]
+    others = [sentence for sentence in seen if sentence not in firsts]
+    chosen: list[_Sentence] = []
+    for sentence in map(_with_the_one_before, firsts + others):
+        overlaps = (one.chunk.id == sentence.chunk.id and one.start < sentence.end and sentence.start < one.end for one in chosen)
+        if len(chosen) < most and not any(overlaps):
+            chosen.append(sentence)
+    return chosen
+
+
+def _alike(one: _Sentence, other: _Sentence) -> bool:
+    first, second = frozenset(terms(one.text)), frozenset(terms(other.text))
+    return len(first & second) >= _ALIKE * min(len(first), len(second))
+
+
+def _with_the_one_before(sentence: _Sentence) -> _Sentence:
+    """Return `sentence`, begun one earlier when its first word points back and the two follow each other."""
+    if not _LEANS.match(sentence.text):
+        return sentence
+    chunk = sentence.chunk
+    for before, this in pairwise(chunk.sentences):
+        together = not chunk.text[before[1] : this[0]].strip() and "\n\n" not in chunk.text[before[1] : this[0]]
+        if chunk.start + this[0] == sentence.start and together:
+            return _Sentence(sentence.worth, sentence.row, chunk, chunk.start + before[0], sentence.end)
+    return sentence

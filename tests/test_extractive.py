@@ -1,0 +1,183 @@
+"""Answers without a language model: which sentences are shown, and that each citation is exact."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from assistant.answer import REFUSAL, Answer, Assistant
+from assistant.chunking import Chunk
+from assistant.extractive import WEAK, asks_for_several, extract, shown_text
+from assistant.retrieval import Hit
+from assistant.sentences import split_sentences
+from assistant.turns import Turn
+from tests.conftest import settings_in, write_documents
+
+
+def hit(text: str, worth: list[float], score: float = 0.8, id: str = "") -> Hit:
+    """A passage at character 100 of its document, whose sentences are as near the question as `worth` says."""
+    chunk = Chunk(id or text[:9], "d.md", "T", 100, 100 + len(text), text, "", None, tuple(split_sentences(text)))
+    return Hit(chunk, score, 0.5, 0.5, max(worth), tuple(worth), tuple(worth), (chunk,), (100, 100 + len(text)))
+
+
+def quotes(question: str, *hits: Hit) -> list[str]:
+    return [citation.quote for citation in extract(question, hits)[1]]
+
+
+SHIPS = "Ships carry grain. The harbour opens at seven. Storms close the port."
+
+
+def test_one_thing_is_answered_by_one_sentence_with_its_exact_span() -> None:
+    text, citations = extract("Who opens the harbour?", [hit(SHIPS, [0.3, 0.8, 0.7])])
+    assert text == "The harbour opens at seven. [1]"
+    assert [(citation.start, citation.end) for citation in citations] == [(119, 146)]
+
+
+def test_several_things_are_answered_by_sentences_of_different_passages() -> None:
+    found = [
+        hit(SHIPS, [0.3, 0.8, 0.79]),
+        hit("Trains carry coal.", [0.7]),
+        hit("Trucks carry milk.", [0.69]),
+        hit("Cars carry us.", [0.1]),
+    ]
+    text, citations = extract("List what carries goods", found)
+    assert text == "- The harbour opens at seven. [1]\n- Trains carry coal. [2]\n- Trucks carry milk. [3]"
+    assert [citation.number for citation in citations] == [1, 2, 3]
+    assert quotes("List what happens", found[0]) == ["The harbour opens at seven.", "Storms close the port."]
+
+
+def test_what_says_the_same_is_shown_once() -> None:
+    found = [
+        hit("Ada Quill founded the observatory in 1911.", [0.8]),
+        hit("In 1911 the observatory was founded by Ada Quill.", [0.75]),
+    ]
+    assert quotes("Compare the accounts of the founding", *found) == ["Ada Quill founded the observatory in 1911."]
+
+
+@pytest.mark.parametrize("word", ["This", "It", "They", "These pumps", "He", "Their pumps", "“This"])
+def test_a_sentence_that_points_back_comes_with_the_one_before(word: str) -> None:
+    text = f"Pumps were bought in May. {word} saved the town. Rain fell."
+    assert quotes("What saved the town?", hit(text, [0.2, 0.9, 0.1])) == [f"Pumps were bought in May. {word} saved the town."]
+
+
+def test_it_does_not_reach_over_a_paragraph_or_before_the_passage() -> None:
+    assert quotes("Town?", hit("Pumps came.\n\nThis saved the town.", [0.2, 0.9])) == ["This saved the town."]
+    assert quotes("Town?", hit("This saved the town. Rain fell.", [0.9, 0.2])) == ["This saved the town."]
+
+
+def test_a_year_counts_where_the_question_asks_when_unless_it_is_its_own() -> None:
+    text = "The mill of 1920 was opened by the mayor. It was opened to all in 1931."
+    assert quotes("When was the mill opened?", hit(text, [0.8, 0.78])) == ["The mill of 1920 was opened by the mayor."]
+    assert quotes("When was the mill of 1920 opened?", hit(text, [0.8, 0.78])) == [text]
+    assert quotes("Who opened the mill of 1920?", hit(text, [0.8, 0.78])) == ["The mill of 1920 was opened by the mayor."]
+
+
+def test_weak_evidence_is_refused() -> None:
+    weak = [hit(SHIPS, [0.3, 0.8, 0.7], score=WEAK["balanced"] - 0.01)]
+    assert extract("Harbour?", weak) == extract("Harbour?", weak, "strict") == ("", ())
+    assert extract("Harbour?", weak, "off")[0] == "The harbour opens at seven. [1]"
+    assert not extract("Harbour?", [hit(SHIPS, [0.3, 0.8, 0.7], score=WEAK["balanced"] + 0.01)], "strict")[0]
+    assert extract("Harbour?", []) == ("", ())
+    assert extract("Harbour?", [hit("— * —", [0.9])]) == ("", ())
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("- **Bold** and *soft* and `code`", "Bold and soft and code"),
+        ("## 3. A line\nbroken  here", "A line broken here"),
+        ("> quoted", "quoted"),
+        ("| Chips | 10,000 |", "Chips · 10,000"),
+        ("snake_case_name and 2 * 3 * 4", "snake_case_name and 2 * 3 * 4"),
+        ("A fact.[12] Another [3].", "A fact. Another."),
+        ("__Title__: text", "Title: text"),
+    ],
+)
+def test_markdown_signs_and_footnotes_are_not_shown(text: str, shown: str) -> None:
+    assert shown_text(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("question", "several"),
+    [
+        ("Who founded it?", False),
+        ("When did the war end?", False),
+        ("What is the capital of France?", False),
+        ("How many ships sailed?", False),
+        ("List the ports", True),
+        ("How does a pump work?", True),
+        ("Compare rye and wheat", True),
+        ("What are the main points?", True),
+        ("Why did it fail?", True),
+        ("Summarise the report", True),
+        ("What is the difference between rye and wheat?", True),
+    ],
+)
+def test_questions_for_several_things_are_told_apart(question: str, several: bool) -> None:
+    assert asks_for_several(question) is several
+
+
+# In the app, with real documents and the real embedding model
+
+DOCUMENTS = {
+    "observatory.md": "# Lumen Observatory\n\n- Ada Quill founded the **Lumen Observatory** in\n  1911.\n- It stands on Mount Corran.\n",
+    "bakery.txt": "The Harbour Bakery sells rye bread on Tuesdays. Tomas Brandt built its oven in 1988.\n",
+}
+
+
+@pytest.fixture(scope="module")
+def quoting(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Assistant]:
+    settings = settings_in(tmp_path_factory.mktemp("quoting"), models, {"ASSISTANT_CHAT_MODEL": "extractive"})
+    write_documents(settings.corpus, DOCUMENTS)
+    with closing(Assistant(settings)) as assistant:
+        assert assistant.sync().failed == []
+        yield assistant
+
+
+def test_the_answer_is_a_sentence_word_for_word_and_no_model_is_loaded(quoting: Assistant) -> None:
+    first, last = quoting.ask("Who founded the Lumen Observatory?")
+    assert first.passages and last.state == "done" and last.quoted and not last.note
+    assert last.text == "Ada Quill founded the Lumen Observatory in 1911. [1]"
+    (citation,) = last.citations
+    document = quoting.corpus.catalog.document("observatory.md")
+    assert document is not None and document.text[citation.start : citation.end] == citation.quote
+    assert citation.quote == "- Ada Quill founded the **Lumen Observatory** in\n  1911."
+    quoting.chat_model.start()
+    assert (quoting.chat_model.name, quoting.chat_model.status) == ("extractive", "ready")
+    assert last.usage is None and "tokens" not in last.cost and last.cost.startswith("1 passage found · ")
+
+
+def test_what_the_documents_are_not_about_is_refused(quoting: Assistant) -> None:
+    last = list(quoting.ask("Which chess openings did grandmasters of the seventies prefer?"))[-1]
+    assert (
+        last.refused
+        and last.text.startswith(REFUSAL)
+        and "chess" in last.unknown_words[0]
+        and last.citations == ()
+        and last.state == "done"
+    )
+
+
+def test_the_conversation_is_told_without_a_model(quoting: Assistant) -> None:
+    def answered(question: str, turns: list[Turn]) -> Answer:
+        return list(quoting.ask(question, turns))[-1]
+
+    turns: list[Turn] = []
+    for question in ("Who founded the Lumen Observatory?", "Who built the oven of the bakery?"):
+        last = answered(question, turns)
+        turns.append(Turn(question, last.text, last.citations, last.refused))
+    assert answered("What did you say about the observatory?", turns).text == turns[0].answer
+    assert answered("What did you say about the observatory?", turns).citations == turns[0].citations
+    repeated = answered("Repeat that, please.", turns)
+    assert (repeated.text, repeated.citations, repeated.refused) == (turns[1].answer, turns[1].citations, False)
+    assert repeated.passages[0].chunk == turns[1].citations[0].chunk
+    summary = answered("Summarise our conversation", turns).text
+    assert summary.splitlines() == [
+        "- Who founded the Lumen Observatory? Ada Quill founded the Lumen Observatory in 1911.",
+        "- Who built the oven of the bakery? Tomas Brandt built its oven in 1988.",
+    ]
+    gone = [replace(turns[0], citations=(replace(turns[0].citations[0], chunk=replace(turns[0].citations[0].chunk, id="gone")),))]
+    again = answered("Repeat that", gone)
+    assert again.text == turns[0].plain and again.citations == () and again.passages == ()
