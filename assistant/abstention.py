@@ -1,7 +1,8 @@
 """Do the documents answer the question? Decided from what was found and from how the passages support the draft.
 
-A logistic regression on a few named features gives the probability that they do; its weights, the thresholds and their
-error rates are in `abstention.json`, which `python -m eval abstain --fit` writes.
+A logistic regression on a few named features gives the probability that they do. The embedded model must write a draft and
+tells how likely it was to refuse instead, the best of the features; other models refuse by themselves. The weights for each,
+the thresholds and their error rates are in `abstention.json`, which `python -m eval abstain --fit` writes.
 """
 
 import json
@@ -20,6 +21,8 @@ from assistant.settings import Level
 FITTED = Path(__file__).with_name("abstention.json")
 # What the regression weighs; the other features decide by themselves.
 WEIGHED = ("score", "dense", "lexical", "evidence", "terms_found", "support")
+TOLD = (*WEIGHED, "refusing")  # the same for a model that tells how likely its refusal was
+_LEAST_ODDS = 6.0  # log odds of the refusal beyond which more says nothing
 _WORD = re.compile(r"[^\W_](?:[^\W_]|[\u0300-\u036f])*")  # accents may stand by themselves
 _MOST_UNKNOWN = 5  # runs of words named in a refusal
 # Words of the request, not of the matter: that they stand nowhere says nothing.
@@ -35,11 +38,13 @@ class Fitted:
     thresholds: Mapping[str, float]
 
 
-def features(question: str, hits: Sequence[Hit], supports: Sequence[float], refused: bool) -> dict[str, float]:
+def features(
+    question: str, hits: Sequence[Hit], supports: Sequence[float], refused: bool, refusing: float | None = None
+) -> dict[str, float]:
     """Return what speaks for and against the answer, each about 0 to 1.
 
     `supports` are the supports of the draft's statements, `refused` says that the model wrote that the passages don't
-    answer. The best passage's "score", the most of any passage for "dense", "lexical" and "evidence" (half the sentence's
+    answer, and `refusing` how likely it was to begin with that, where the model tells (`chat_model.Output`). The best passage's "score", the most of any passage for "dense", "lexical" and "evidence" (half the sentence's
     cosine and share of the question's terms, added), the share of the question's terms found in any passage, and the
     "support" of the best statement.
     """
@@ -53,7 +58,13 @@ def features(question: str, hits: Sequence[Hit], supports: Sequence[float], refu
         "terms_found": len(found) / len(wanted) if wanted else 1.0,
         "support": max(supports, default=0.0),
         "refused": float(refused),
+        **({} if refusing is None else {"refusing": _log_odds(refusing) / _LEAST_ODDS}),
     }
+
+
+def _log_odds(probability: float) -> float:
+    inside = min(max(probability, 1e-9), 1 - 1e-9)
+    return max(min(math.log(inside / (1 - inside)), _LEAST_ODDS), -_LEAST_ODDS)
 
 
 def decide(features: Mapping[str, float], level: Level, fitted: Fitted | None = None) -> bool:
@@ -67,7 +78,7 @@ def decide(features: Mapping[str, float], level: Level, fitted: Fitted | None = 
         return True
     if level == "off":
         return False
-    fitted = fitted or load_fitted()
+    fitted = fitted or load_fitted("refusing" in features)
     return not features["support"] or probability(features, fitted.weights, fitted.bias) < fitted.thresholds[level]
 
 
@@ -77,12 +88,15 @@ def probability(features: Mapping[str, float], weights: Mapping[str, float], bia
 
 
 @cache
-def load_fitted(path: Path = FITTED) -> Fitted:
-    """Read the weights and thresholds; `UserError` when the file isn't one that `eval abstain --fit` wrote."""
+def load_fitted(told: bool, path: Path = FITTED) -> Fitted:
+    """Read the weights and thresholds for a model that tells how likely its refusal was, or for one that doesn't.
+
+    Raises `UserError` when the file isn't one that `eval abstain --fit` wrote.
+    """
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = json.loads(path.read_text(encoding="utf-8"))["told" if told else "untold"]
         return Fitted(
-            {name: float(raw["weights"][name]) for name in WEIGHED},
+            {name: float(raw["weights"][name]) for name in (TOLD if told else WEIGHED)},
             float(raw["bias"]),
             {level: float(raw["thresholds"][level]) for level in ("strict", "balanced")},
         )

@@ -147,7 +147,7 @@ def ask(
     grounding = Grounding(shown, collection.passage_vectors(shown), collection.embedder)
     output, failure, shown_at = Output(), "", -1.0
     try:
-        with closing(chat_model.stream(messages)) as stream:
+        with closing(chat_model.stream(messages, draft=not about)) as stream:
             for output in stream:
                 answer = _grown(answer, output, now())
                 if now() - shown_at >= _SNAPSHOT_SECONDS:
@@ -169,7 +169,7 @@ def ask(
             answer = replace(answer, note=UNCHECKED)
     else:
         supports = [1.0 for _ in citations]
-        answer = replace(answer, features=features(question, hits, supports, is_refusal(output.text)))
+        answer = replace(answer, features=features(question, hits, supports, is_refusal(output.text), output.refusing))
         answer = _finished(answer, output, refused=decide(answer.features, settings.abstain))
     if answer.refused and not about:
         answer = _refusal(answer, collection, filter)

@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import math
 import queue
 import threading
 import time
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from assistant.errors import ModelError
+from assistant.examples import REFUSAL_WORDS
 from assistant.settings import Settings
 from assistant.usage import Usage
 
@@ -26,6 +28,7 @@ MAX_WAITING = 16  # questions in the queue of the embedded model; one more is re
 _FIRST_SECONDS, _NEXT_SECONDS, _WHOLE_SECONDS = 90.0, 30.0, 300.0  # until the first token, between two, for all
 _TICK_SECONDS = 0.2  # how often a waiting caller gets control back, to be able to stop
 _MAX_CHARACTERS = 200_000
+_NEVER, _LIKELIEST = -100, 10  # bias of a token that may not be written; tokens whose probabilities are asked for
 _TAGS = ("<think>", "</think>")
 
 
@@ -33,7 +36,8 @@ _TAGS = ("<think>", "</think>")
 class Output:
     """All the model wrote so far. `ahead` counts the questions that are answered before this one.
 
-    `cut` says that the model ran into its length limit. `usage` tells what was read and written as far as the server
+    `cut` says that the model ran into its length limit. `refusing` is how likely the model was to begin with the refusal
+    when it wrote a draft, 0 to 1; None where that isn't known. `usage` tells what was read and written as far as the server
     told it (`Usage.counted` fills in the rest); None while nothing was.
     """
 
@@ -41,6 +45,7 @@ class Output:
     reasoning: str = ""
     ahead: int = 0
     cut: bool = False
+    refusing: float | None = None
     usage: Usage | None = field(default=None, compare=False)  # times differ from run to run
 
 
@@ -73,6 +78,7 @@ class ChatModel:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._turns: deque[object] = deque()
         self._free = threading.Condition()
+        self._refusal_tokens: tuple[int, ...] = ()
         self.name = settings.chat_model
         self.status = "not loaded"
 
@@ -109,7 +115,7 @@ class ChatModel:
 
             path = model_file(settings)
             self.name = path.stem
-            url, key = start_server(path, settings)
+            url, key, self._refusal_tokens = start_server(path, settings)
             return openai_compatible("embedded", url, key, settings)
         from langchain.chat_models import init_chat_model
 
@@ -158,9 +164,11 @@ class ChatModel:
             self._free.wait(_TICK_SECONDS)
             return self._turns.index(ticket)
 
-    def stream(self, messages: Sequence["BaseMessage"]) -> Generator[Output, None, None]:
+    def stream(self, messages: Sequence["BaseMessage"], draft: bool = False) -> Generator[Output, None, None]:
         """Yield all that was written so far, several times a second, also while nothing is written.
 
+        For a `draft` the embedded model may not begin with the refusal: it tells how likely that was (`Output.refusing`),
+        so that it can be weighed with what else speaks for and against the draft.
         Closing the iterator breaks the connection, which frees the model. Raises `ModelError` when
         the model can't be reached, breaks off, says nothing or takes too long; what was yielded
         before stands.
@@ -178,17 +186,17 @@ class ChatModel:
                 starter.join(_TICK_SECONDS)
             if failures:
                 raise failures[0]
-            yield from self._stream_with_usage(messages)
+            yield from self._stream_with_usage(messages, draft)
 
-    def _stream_with_usage(self, messages: Sequence["BaseMessage"]) -> Iterator[Output]:
+    def _stream_with_usage(self, messages: Sequence["BaseMessage"], draft: bool) -> Iterator[Output]:
         """Stream; a server that turns down the request for numbers of tokens is asked once more without it, and never again."""
         try:
-            yield from self._stream(messages)
+            yield from self._stream(messages, draft)
         except _Rejected as rejected:
             assert self._model is not None
             self._model.stream_usage = False  # type: ignore[attr-defined]
             try:
-                yield from self._stream(messages)
+                yield from self._stream(messages, draft)
             except ModelError:
                 self._model.stream_usage = True  # type: ignore[attr-defined]
                 raise rejected.error from None
@@ -199,12 +207,13 @@ class ChatModel:
         except ModelError as error:
             failures.append(error)
 
-    def _stream(self, messages: Sequence["BaseMessage"]) -> Iterator[Output]:
+    def _stream(self, messages: Sequence["BaseMessage"], draft: bool) -> Iterator[Output]:
         arrived: queue.Queue[object] = queue.Queue()
         stopped = threading.Event()
-        pumping = self._pump(messages, arrived, stopped)
+        pumping = self._pump(messages, arrived, stopped, draft)
         begun = heard = shown = time.monotonic()
         content = reasoning = finish = ""
+        refusing: float | None = None
         usage = Usage(self.name)
         try:
             while True:
@@ -222,7 +231,7 @@ class ChatModel:
                     if _turned_down(item) and getattr(self._model, "stream_usage", False):
                         raise _Rejected(failure)
                     tagged, text = split_thinking(content, final=True)
-                    yield Output(text, reasoning or tagged, usage=usage)
+                    yield Output(text, reasoning or tagged, refusing=refusing, usage=usage)
                     raise failure from None
                 elif item is _END:
                     break
@@ -230,10 +239,12 @@ class ChatModel:
                     heard = now
                     thought, written, ended = _read_chunk(item)
                     usage = _used(usage, item, now - begun, first=not (content or reasoning))
+                    if draft and refusing is None and written:
+                        refusing = _refusing(item)
                     reasoning, content, finish = reasoning + thought, content + written, finish or ended
                 if arrived.empty() or now - shown > _TICK_SECONDS:
                     tagged, text = split_thinking(content, final=False)
-                    yield Output(text, reasoning or tagged, usage=usage)
+                    yield Output(text, reasoning or tagged, refusing=refusing, usage=usage)
                     shown = time.monotonic()
                 if now - begun > _WHOLE_SECONDS:
                     raise ModelError(f"The model took over {_WHOLE_SECONDS:.0f} seconds: try again, or choose a faster one.")
@@ -243,16 +254,18 @@ class ChatModel:
                 finish = "stop"  # other providers tell the end in their own ways
             tagged, text = split_thinking(content, final=True)
             if not finish and (content or reasoning):
-                yield Output(text, reasoning or tagged, usage=usage)
+                yield Output(text, reasoning or tagged, refusing=refusing, usage=usage)
                 raise ModelError("The connection to the model broke off: ask again.")
             if not text.strip():
                 raise ModelError("The model's answer was empty: ask again, or choose another model.")
-            yield Output(text, reasoning or tagged, cut=finish == "length", usage=usage)
+            yield Output(text, reasoning or tagged, cut=finish == "length", refusing=refusing, usage=usage)
         finally:
             stopped.set()  # some libraries swallow a cancellation and would read on
             pumping.cancel()
 
-    def _pump(self, messages: Sequence["BaseMessage"], arrived: "queue.Queue[object]", stopped: threading.Event) -> "Future[None]":
+    def _pump(
+        self, messages: Sequence["BaseMessage"], arrived: "queue.Queue[object]", stopped: threading.Event, draft: bool
+    ) -> "Future[None]":
         """Read the stream on the event loop; cancelling the future closes the connection at once."""
         with self._loading:
             if self._loop is None:
@@ -261,10 +274,14 @@ class ChatModel:
                 self._thread.start()
         model = self._model
         assert model is not None
+        more: dict[str, Any] = {}
+        if draft and self._refusal_tokens:
+            bias = {str(token): _NEVER for token in self._refusal_tokens}
+            more = {"logprobs": True, "top_logprobs": _LIKELIEST, "logit_bias": bias}
 
         async def pump() -> None:
             try:
-                chunks: AsyncIterator[Any] = model.astream(list(messages))
+                chunks: AsyncIterator[Any] = model.astream(list(messages), **more)
                 async for chunk in chunks:
                     if stopped.is_set():
                         return
@@ -333,6 +350,19 @@ def _read_chunk(chunk: Any) -> tuple[str, str, str]:
         else:
             text += block.get("text") or ""
     return reasoning, text, str((chunk.response_metadata or {}).get("finish_reason") or "")
+
+
+def _refusing(chunk: Any) -> float | None:
+    """Return how likely the refusal was where `chunk`, the first with text, stands; None when the server doesn't tell.
+
+    The probabilities are those before the bias.
+    """
+    try:
+        likeliest = chunk.response_metadata["logprobs"]["content"][0]["top_logprobs"]
+        starts = {REFUSAL_WORDS.split()[0], REFUSAL_WORDS.split()[0].capitalize()}
+        return min(sum(math.exp(one["logprob"]) for one in likeliest if one["token"].strip() in starts), 1.0)
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError):
+        return None
 
 
 def openai_compatible(name: str, base_url: str, api_key: str, settings: Settings) -> "BaseChatModel":

@@ -5,17 +5,25 @@ import re
 import secrets
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from assistant.errors import ModelError
-from assistant.prompt import SYSTEM
+from assistant.examples import REFUSAL_WORDS, opening, question_text
 from assistant.settings import Settings
 
 _SERVERS: list[Any] = []  # xllamacpp's server has no stop method; it lives as long as the process
 
 
-def start_server(path: Path, settings: Settings) -> tuple[str, str]:
-    """Load the GGUF file at `path` and return (base URL, API key) of its OpenAI-compatible server.
+class Started(NamedTuple):
+    """A running server: its OpenAI-compatible address, its key, and the tokens with which a refusal begins."""
+
+    url: str
+    key: str
+    refusal_tokens: tuple[int, ...]
+
+
+def start_server(path: Path, settings: Settings) -> Started:
+    """Load the GGUF file at `path` and start its OpenAI-compatible server.
 
     The key is random and no other web page may call it. One short question is asked, which shows
     that the weights make sense and leaves the instructions in the server's cache. Raises
@@ -57,16 +65,33 @@ def start_server(path: Path, settings: Settings) -> tuple[str, str]:
     _SERVERS.append(server)
     url = f"{server.listening_address}/v1"
     _try_out(url, key, path)
-    return url, key
+    return Started(url, key, _first_tokens(server.listening_address, key, path))
+
+
+def _first_tokens(address: str, key: str, path: Path) -> tuple[int, ...]:
+    """Return the token with which the refusal begins, written as in the instructions and with one capital."""
+    import httpx
+
+    found = []
+    try:
+        with httpx.Client(trust_env=False, timeout=60) as client:
+            for words in (REFUSAL_WORDS, REFUSAL_WORDS.capitalize()):
+                reply = client.post(f"{address}/tokenize", json={"content": words}, headers={"Authorization": f"Bearer {key}"})
+                reply.raise_for_status()
+                found.append(int(reply.json()["tokens"][0]))
+    except (httpx.HTTPError, KeyError, IndexError, ValueError, TypeError) as error:
+        raise ModelError(f"The model file {path} was loaded but does not answer ({type(error).__name__}).") from None
+    return tuple(found)
 
 
 def _try_out(url: str, key: str, path: Path) -> None:
     """Ask a question whose answer stands beside it; damaged weights load without an error and then write nonsense."""
     import httpx
 
-    asked = "Passages:\n\n[1] Harbour: The harbour opens at seven.\n\nQuestion: When does the harbour open?"
-    messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": asked}]
-    body = {"messages": messages, "max_tokens": 16, "temperature": 0}
+    roles = {"human": "user", "ai": "assistant"}
+    messages = [{"role": roles.get(message.type, message.type), "content": message.content} for message in opening()]
+    asked = question_text("[1] Harbour: The harbour opens at seven.", "When does the harbour open?")
+    body = {"messages": [*messages, {"role": "user", "content": asked}], "max_tokens": 16, "temperature": 0}
     try:
         with httpx.Client(trust_env=False, timeout=300) as client:
             reply = client.post(f"{url}/chat/completions", json=body, headers={"Authorization": f"Bearer {key}"})

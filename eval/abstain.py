@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
-from assistant.abstention import FITTED, WEIGHED, Fitted, decide, load_fitted, probability
+from assistant.abstention import FITTED, TOLD, WEIGHED, Fitted, decide, load_fitted, probability
 from assistant.errors import UserError
 from assistant.settings import Level, Settings, load_settings, stay_offline
 from eval.answer_rows import AnswerRow
@@ -57,10 +57,14 @@ def run(options: argparse.Namespace) -> int:
     held_back = {path.resolve().name: ask(path, "held back") for path in options.data}
     if options.corpus:
         held_back["corpus"] = ask(None, "held back")
-    fitted = fit([case for cases in fitting.values() for case in cases]) if options.fit else load_fitted()
+    drafts = [case for cases in fitting.values() for case in cases]
+    told = all("refusing" in case.features for cases in (fitting or held_back).values() for case in cases)
+    fits = {told: fit(drafts, TOLD if told else WEIGHED) for told in {told, False}} if options.fit else {}
+    fitted = fits[told] if fits else load_fitted(told)
     found = {name: rates(cases, fitted) for name, cases in held_back.items()}
     if options.fit:
-        save_result(FITTED, stored(fitted, fitting, found, settings))
+        without = {name: rates(cases, fits[False]) for name, cases in held_back.items()}
+        save_result(FITTED, stored(fits, fitting, {told: found, False: without}, settings))
         load_fitted.cache_clear()
         print(f"  weights, thresholds and error rates written to {FITTED}", file=sys.stderr)
     print(json.dumps(found) if options.json else "\n".join(_lines(found, fitted)))
@@ -89,8 +93,8 @@ def cases(questions: Sequence[AnswerQuestion], rows: Sequence[AnswerRow]) -> lis
     ]
 
 
-def fit(cases: Sequence[Case]) -> Fitted:
-    """Fit the regression to the drafts among `cases`, and for each level the threshold that refuses most.
+def fit(cases: Sequence[Case], names: Sequence[str]) -> Fitted:
+    """Fit the regression on the features `names` to the drafts among `cases`, and for each level the threshold that refuses most.
 
     What the model refuses by itself counts for the rates, but is not weighed. Raises `UserError` when the drafts are all
     of one kind.
@@ -102,12 +106,12 @@ def fit(cases: Sequence[Case]) -> Fitted:
     labels = [case.answerable for case in drafts]
     if len(set(labels)) < 2:
         raise UserError(f"All {len(drafts):,} drafts are of one kind: fit on more questions, answerable and unanswerable ones.")
-    values = np.array([[case.features[name] for name in WEIGHED] for case in drafts])
+    values = np.array([[case.features[name] for name in names] for case in drafts])
     middle, spread = values.mean(axis=0), values.std(axis=0).clip(1e-6)
     model = LogisticRegression(class_weight="balanced", max_iter=1000).fit((values - middle) / spread, labels)
     scaled = model.coef_[0] / spread
     # As many digits as say something: the file is read by people too.
-    weights = {name: round(float(weight), 4) for name, weight in zip(WEIGHED, scaled, strict=True)}
+    weights = {name: round(float(weight), 4) for name, weight in zip(names, scaled, strict=True)}
     fitted = Fitted(weights, round(float(model.intercept_[0] - scaled @ middle), 4), {})
     return replace(fitted, thresholds={level: threshold(cases, fitted, most) for level, most in MOST_WRONG.items()})
 
@@ -136,12 +140,20 @@ def rates(cases: Sequence[Case], fitted: Fitted) -> dict[str, dict[str, Any]]:
     return found
 
 
-def stored(fitted: Fitted, fitting: Mapping[str, Sequence[Case]], found: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
-    """Return what goes into `abstention.json`."""
+def stored(
+    fits: Mapping[bool, Fitted], fitting: Mapping[str, Sequence[Case]], found: Mapping[bool, Any], settings: Settings
+) -> dict[str, Any]:
+    """Return what goes into `abstention.json`: `fits` and error rates by whether the model tells how likely its refusal was."""
     return {
-        "weights": dict(fitted.weights),
-        "bias": fitted.bias,
-        "thresholds": dict(fitted.thresholds),
+        **{
+            "told" if told else "untold": {
+                "weights": dict(fitted.weights),
+                "bias": fitted.bias,
+                "thresholds": dict(fitted.thresholds),
+                "error_rates": found[told],
+            }
+            for told, fitted in fits.items()
+        },
         "fitted": {
             "by": "python -m eval abstain --fit",
             "date": datetime.now(UTC).date().isoformat(),
@@ -149,7 +161,6 @@ def stored(fitted: Fitted, fitting: Mapping[str, Sequence[Case]], found: Mapping
             "questions": {name: len(cases) for name, cases in fitting.items()},
             "most_wrong_refusals": MOST_WRONG,
         },
-        "error_rates": dict(found),
     }
 
 

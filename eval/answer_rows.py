@@ -80,10 +80,10 @@ class NotedModel(ChatModel):
         super().__init__(settings)
         self.prompt, self.draft, self.thoughts = "", "", ""
 
-    def stream(self, messages: Sequence[Any]) -> Generator[Output, None, None]:
+    def stream(self, messages: Sequence[Any], draft: bool = False) -> Generator[Output, None, None]:
         """Yield what the model writes, as `ChatModel.stream` does."""
         self.prompt = "\n".join(str(message.content) for message in messages)
-        with closing(super().stream(messages)) as stream:
+        with closing(super().stream(messages, draft)) as stream:
             for output in stream:
                 self.draft, self.thoughts = output.text, output.reasoning
                 yield output

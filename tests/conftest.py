@@ -155,7 +155,7 @@ class EmbeddedServer:
         return len(self.ask("/tokenize", {"content": self.prompt(messages), "parse_special": True})["tokens"])
 
 
-EMBEDDED_CONTEXT = 1024  # tokens: the smallest window that can be set
+EMBEDDED_CONTEXT = 2048  # tokens: the smallest window that can be set
 
 _SERVE = """
 import json, sys
@@ -170,14 +170,14 @@ sys.stdin.read()
 
 @pytest.fixture(scope="session")
 def embedded(models: Path) -> Iterator[EmbeddedServer]:
-    """The real embedded model with a window of 1024 tokens, loaded once for all tests."""
+    """The real embedded model with a window of 2048 tokens, loaded once for all tests."""
     env = clean_environment({"ASSISTANT_DATA": str(models.parent), "ASSISTANT_CONTEXT_TOKENS": str(EMBEDDED_CONTEXT)})
     with subprocess.Popen(
         [sys.executable, "-c", _SERVE], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdin is not None and process.stdout is not None
         try:
-            url, key = json.loads(process.stdout.readline())
+            url, key, _ = json.loads(process.stdout.readline())
             yield EmbeddedServer(url, key, process.pid)
         finally:
             process.stdin.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant.abstention import FITTED, WEIGHED, Fitted, decide, features, load_fitted, unknown_words
+from assistant.abstention import FITTED, TOLD, WEIGHED, Fitted, decide, features, load_fitted, unknown_words
 from assistant.answer import REFUSAL, Answer, Assistant
 from assistant.chat_model import ChatModel
 from assistant.errors import UserError
@@ -45,15 +45,24 @@ def test_without_any_support_a_draft_is_refused_whatever_was_fitted() -> None:
     assert decide(evidence(0.0), "balanced", sure) and not decide(evidence(0.1), "balanced", sure)
 
 
+def test_a_draft_that_the_model_had_rather_refused_is_refused() -> None:
+    told = Fitted({"refusing": -6.0}, 0.0, {"strict": 0.6, "balanced": 0.4})
+    sure, unsure = (features("Who?", [], [1.0], refused=False, refusing=likely) for likely in (0.01, 0.9))
+    assert not decide(sure, "balanced", told) and decide(unsure, "balanced", told)
+    assert features("Who?", [], [], refused=False).keys() == {*WEIGHED, "refused"}
+    assert features("Who?", [], [], refused=False, refusing=0.0)["refusing"] == -1.0
+
+
 @pytest.mark.parametrize("level", ["strict", "balanced", "off"])
 def test_the_models_own_refusal_counts_at_every_level(level: Level) -> None:
     assert decide(evidence(1.0, refused=1.0), level, FITTED_HERE)
 
 
-def test_the_stored_weights_are_whole_and_strict_is_stricter() -> None:
-    fitted = load_fitted()
-    assert tuple(fitted.weights) == WEIGHED and 0 <= fitted.thresholds["balanced"] <= fitted.thresholds["strict"] <= 1
-    rates = json.loads(FITTED.read_text(encoding="utf-8"))["error_rates"]
+@pytest.mark.parametrize(("told", "names"), [(True, TOLD), (False, WEIGHED)])
+def test_the_stored_weights_are_whole_and_strict_is_stricter(told: bool, names: tuple[str, ...]) -> None:
+    fitted = load_fitted(told)
+    assert tuple(fitted.weights) == names and 0 <= fitted.thresholds["balanced"] <= fitted.thresholds["strict"] <= 1
+    rates = json.loads(FITTED.read_text(encoding="utf-8"))["told" if told else "untold"]["error_rates"]
     for levels in rates.values():
         assert {"strict", "balanced", "off"} <= levels.keys()
 
@@ -63,7 +72,7 @@ def test_a_damaged_file_of_weights_is_named_with_the_way_out(tmp_path: Path, con
     path = tmp_path / "abstention.json"
     path.write_text(content)
     with pytest.raises(UserError, match=r"abstention\.json is missing or damaged: .*ASSISTANT_ABSTAIN=off"):
-        load_fitted(path)
+        load_fitted(False, path)
 
 
 def test_an_unknown_level_is_named_with_those_there_are() -> None:

@@ -13,7 +13,7 @@ from assistant import chat_model
 from assistant.answer import EMPTY_CORPUS, INSTEAD, MAX_QUESTION, REFUSAL, Answer, Assistant
 from assistant.chat_model import ChatModel
 from assistant.errors import UserError
-from assistant.prompt import SYSTEM
+from assistant.examples import EXAMPLES, SYSTEM
 from assistant.settings import Settings
 from assistant.turns import Turn
 from tests.conftest import EMBEDDED_CONTEXT, EmbeddedServer, settings_in, write_documents
@@ -411,10 +411,10 @@ def test_a_refusal_becomes_one_fixed_sentence_and_is_never_seen_in_the_making(
 def test_an_instruction_in_a_document_stays_data(assistant: Assistant, scripted: ScriptedServer) -> None:
     ask(assistant, "How are the mirrors of the Lumen Observatory cleaned? Ignore which instructions?")
     messages = scripted.requests[0].messages
-    assert [message["role"] for message in messages] == ["system", "user"]
+    assert [message["role"] for message in messages] == ["system", *["user", "assistant"] * len(EXAMPLES), "user"]
     assert messages[0]["content"] == SYSTEM
-    assert "PWNED-7731" in messages[1]["content"]  # it was found, so this test tests something
-    assert messages[1]["content"].index("PWNED-7731") < messages[1]["content"].index("Question: How are")
+    assert "PWNED-7731" in messages[-1]["content"]  # it was found, so this test tests something
+    assert messages[-1]["content"].index("PWNED-7731") < messages[-1]["content"].index("Question: How are")
 
 
 def test_signs_that_end_a_message_are_disarmed_in_documents(
@@ -422,7 +422,7 @@ def test_signs_that_end_a_message_are_disarmed_in_documents(
 ) -> None:
     ask(assistant, "How are the mirrors of the Lumen Observatory cleaned? Who is a pirate?")
     messages = scripted.requests[0].messages
-    assert "You are a pirate" in messages[1]["content"]
+    assert "You are a pirate" in messages[-1]["content"]
     # Three turns: system, user, and the one that the model is to write.
     assert embedded.prompt(messages).count("<|im_start|>") == 3
 
@@ -488,7 +488,7 @@ def test_a_prompt_of_long_documents_leaves_room_for_the_answer(
     surveyed.settings = replace(surveyed.settings, chat_model=chat)  # the scripted server gets what the embedded model would
     ask(surveyed, f"glacier {name} {_LINE[name].format(n=7)}"[:200])
     messages = scripted.requests[0].messages
-    assert "[1] " in messages[1]["content"]
+    assert "[1] " in messages[-1]["content"]
     assert embedded.count(messages) + surveyed.settings.answer_tokens <= window
 
 
@@ -500,7 +500,7 @@ def test_a_long_conversation_leaves_room_for_the_answer(
     long = (sign * 1000)[:4000]
     ask(surveyed, "What did the 7th expedition measure?", (Turn(long, long), Turn(long, long), Turn(long, long)))
     messages = scripted.requests[0].messages
-    assert messages[1]["content"].endswith("Question: What did the 7th expedition measure?")
+    assert messages[-1]["content"].endswith("Question: What did the 7th expedition measure?")
     assert embedded.count(messages) + surveyed.settings.answer_tokens <= EMBEDDED_CONTEXT
 
 

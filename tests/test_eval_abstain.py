@@ -44,7 +44,7 @@ def test_what_the_model_refuses_by_itself_counts_as_refused() -> None:
 
 def test_the_fit_finds_the_feature_that_tells_and_orders_the_levels() -> None:
     cases = [case(0.5 + number / 100, True) for number in range(50)] + [case(0.6 - number / 100, False) for number in range(50)]
-    fitted = fit(cases)
+    fitted = fit(cases, WEIGHED)
     assert fitted.weights["support"] > 1 and all(abs(fitted.weights[name]) < 0.01 for name in WEIGHED if name != "support")
     assert fitted.thresholds["balanced"] < fitted.thresholds["strict"]
     found = rates(cases, fitted)
@@ -54,7 +54,7 @@ def test_the_fit_finds_the_feature_that_tells_and_orders_the_levels() -> None:
 
 def test_drafts_of_one_kind_cannot_be_fitted() -> None:
     with pytest.raises(UserError, match="All 2 drafts are of one kind"):
-        fit([case(0.5, True), case(0.6, True), case(0.6, False, refused=True)])
+        fit([case(0.5, True), case(0.6, True), case(0.6, False, refused=True)], WEIGHED)
 
 
 def test_the_command_fits_on_one_half_and_reports_on_the_other(
@@ -70,10 +70,10 @@ def test_the_command_fits_on_one_half_and_reports_on_the_other(
     by_question(monkeypatch, scripted, **replies, **{", 3?": answer("They cost 50 dollars.")})
     assert main(["abstain", "--data", str(folder), "--fit", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    fitted = load_fitted(written)
+    fitted = load_fitted(False, written)
     assert fitted.weights["support"] > 0
     stored = json.loads(written.read_text())
-    assert stored["error_rates"] == found
+    assert stored["untold"]["error_rates"] == found
     halves = stored["fitted"]["questions"]["set"], found["set"]["off"]["wrong_refusals"]["of"] * 4 // 3
     assert sum(halves) == 32 and all(halves)
     assert found["set"]["balanced"]["wrong_refusals"]["count"] == found["set"]["balanced"]["false_answers"]["count"] == 0
