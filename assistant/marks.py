@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from assistant.lexical import terms
 from assistant.sentences import Span
 
-_LIST = r"\d{1,3}(?:\s*(?:[,;:&–-]|and|to)\s*(?:(?:pp?\.|pages?)\s*)?\d{1,3})*"
+_LIST = r"\d{1,40}(?:\s*(?:[,;:&–-]|and|to)\s*(?:(?:pp?\.|pages?)\s*)?\d{1,40})*"
 _NAMED = r"(?:(?:passages?|sources?|refs?|references?|documents?|docs?)\s*:?\s*)"
 # [1], [1, 2], [1-3], [[1]], [1, p. 2], [passage 1], 【1】, [^1], 【1†source】, (source 1), [1?], [?]: what models write.
 _BRACKETS = (
@@ -84,7 +84,7 @@ def named_passages(text: str) -> frozenset[int]:
     found: set[int] = set()
     for match in _MARK.finditer(_CODE.sub("", text)):
         digits = next((group for group in match.groups() if group), "").translate(_RAISED_DIGITS)
-        found.update(int(number) for number in re.findall(r"\d+", digits))
+        found.update(int(number[:4]) for number in re.findall(r"\d+", digits))
     return frozenset(found)
 
 
