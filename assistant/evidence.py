@@ -17,7 +17,11 @@ from assistant.support import Features, Floats, PhraseFeatures, nearness, says_s
 _TOGETHER = 3  # sentences that may support a statement together, when they follow each other
 _TRIED = 10  # places that are compared with the statement fact by fact
 _JOINED = 0.07  # what each sentence more must bring to be worth reading
-_LACKS_VALUE, _LACKS_NAME, _CONTRADICTS = 0.08, 0.05, 0.1  # what a place loses that lacks or contradicts what is said
+_LACKS_VALUE, _LACKS_NAME, _CONTRADICTS = (
+    0.08,
+    0.05,
+    0.1,
+)  # what a place loses that lacks what is said, half where it has another value
 _SPREAD = 0.06  # what a place loses for each unit of `Features.spread`
 _HINT = 0.03  # what the model's own mark adds: it decides among equals
 _PRONOUN = re.compile(
@@ -131,7 +135,7 @@ class Evidence:
         best: tuple[float, Place] | None = None
         for worth, first, last in self._likely(words, hints):
             comparison = self._compare(facts, first, last)
-            worth -= _LACKS_VALUE * comparison.values + _LACKS_NAME * comparison.names
+            worth -= _LACKS_VALUE * (comparison.values - comparison.changed / 2) + _LACKS_NAME * comparison.names
             worth -= _CONTRADICTS * comparison.senses
             features = self._features(words, first, last)
             worth -= _SPREAD * features.spread

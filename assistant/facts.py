@@ -169,12 +169,16 @@ def _abbreviated(text: str, source: str) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How a statement differs from its source: lines for the reader, and of how many values, names and senses they tell."""
+    """How a statement differs from its source: lines for the reader, and of how many values, names and senses they tell.
+
+    `changed` counts those of the values in whose place the source has another.
+    """
 
     lines: tuple[str, ...]
     values: int = 0
     names: int = 0
     senses: int = 0
+    changed: int = 0
 
 
 def compare(statement: Facts, source: Facts, more: Sequence[Facts] = ()) -> Comparison:
@@ -186,13 +190,9 @@ def compare(statement: Facts, source: Facts, more: Sequence[Facts] = ()) -> Comp
     lines = []
     missing = [value for value in statement.values if not held(value, given)]
     free = [value for value in source.values if not any(held(wanted, [value]) for wanted in statement.values)]
-    for value in missing:
-        other = nearest(value, free)
-        lines.append(
-            f"the answer says {value.text}, the source {other.text}"
-            if other
-            else f"the answer says {value.text}, the source doesn't"
-        )
+    others = [nearest(value, free) for value in missing]
+    for value, other in zip(missing, others, strict=True):
+        lines.append(f"the answer says {value.text}, the source " + (other.text if other else "doesn't"))
     text = "\n".join([source.text, *(other.text for other in more)])
     known = source.known.union(*(other.known for other in more))
     lacking = [name for name in statement.names if not name_held(name, text, known)]
@@ -202,7 +202,7 @@ def compare(statement: Facts, source: Facts, more: Sequence[Facts] = ()) -> Comp
     if lacking:
         lines.append(f"the answer names {_listed(lacking, statement.text)}, the source doesn't")
     against = _denials(statement, source) + _senses(statement, source)
-    return Comparison((*lines, *against), len(missing), len(lacking), len(against))
+    return Comparison((*lines, *against), len(missing), len(lacking), len(against), len(others) - others.count(None))
 
 
 def _listed(names: Sequence[str], text: str) -> str:
