@@ -14,7 +14,7 @@ from assistant.collection import Collection
 from assistant.errors import ModelError, UserError
 from assistant.extractive import extract
 from assistant.filters import EVERYTHING, Filter, check_filter
-from assistant.grounding import Citation, Grounding, ground
+from assistant.grounding import Citation, Grounding, Statement, count_line, ground
 from assistant.prompt import build_messages, conversation_messages, is_refusal
 from assistant.retrieval import Hit
 from assistant.settings import Level, Settings
@@ -38,7 +38,8 @@ State = Literal["waiting", "reading", "writing", "done", "stopped", "failed"]
 class Answer:
     """One snapshot of an answer; each snapshot holds all of the answer so far, the last one is final.
 
-    `text` is Markdown with citation marks `[1]`, numbered by first use, that all occur in `citations`.
+    `text` is Markdown with citation marks, numbered by first use, that all occur in `citations`: `[1]` after a statement that
+    a passage supports, `[1?]` after one that it supports in part, `[?]` after one that isn't found. `statements` are in order.
     `passages` are what was found, best first. `unknown_words` are those of a refused question, as typed, that stand in
     none of the documents asked; `features` what the refusal was decided by. `note` is a line for the reader about something that
     went wrong. `quoted` says that the text is sentences of the documents, picked without a language model.
@@ -51,6 +52,7 @@ class Answer:
     reasoning: str = ""
     passages: tuple[Hit, ...] = ()
     citations: tuple[Citation, ...] = ()
+    statements: tuple[Statement, ...] = ()
     state: State = "waiting"
     ahead: int = 0
     refused: bool = False
@@ -74,6 +76,11 @@ class Answer:
     def cost(self) -> str:
         """One line about what the answer cost: passages, tokens, seconds, model, money."""
         return cost_line(self.usage, len(self.passages), self.read, self.seconds)
+
+    @property
+    def found(self) -> str:
+        """How many of its statements were found, in a line for the reader; empty when it has none."""
+        return count_line(self.statements)
 
     def stopped(self) -> "Answer":
         """Return this snapshot as the final one of an answer that the reader stopped."""
@@ -152,15 +159,16 @@ def ask(
                 answer = _grown(answer, output, now())
                 if now() - shown_at >= _SNAPSHOT_SECONDS:
                     shown_at = now()
-                    text, citations = ground(output.text, grounding, final=False)
-                    yield replace(answer, text="" if is_refusal(output.text) else text, citations=citations)
+                    text, statements, citations = ground(output.text, grounding, final=False, question=question)
+                    text = "" if is_refusal(output.text) else text
+                    yield replace(answer, text=text, citations=citations, statements=statements)
     except ModelError as error:
         failure = str(error)
     if output.usage is not None and (output.text or output.reasoning):
         usage = output.usage.counted(messages, output.reasoning + output.text, tokenizer)
         answer = replace(answer, usage=usage.priced(settings))
-    text, citations = ground(output.text, grounding, final=True)
-    answer = replace(answer, text=text, citations=citations, ahead=0)
+    text, statements, citations = ground(output.text, grounding, final=True, question=question)
+    answer = replace(answer, text=text, citations=citations, statements=statements, ahead=0)
     if failure:
         answer = _failed(answer, failure, about, turns, settings.abstain)
     elif about:
@@ -168,7 +176,7 @@ def ask(
         if not answer.citations and not answer.refused and not answer.note:
             answer = replace(answer, note=UNCHECKED)
     else:
-        supports = [1.0 for _ in citations]
+        supports = [statement.support for statement in statements if statement.citation]
         answer = replace(answer, features=features(question, hits, supports, is_refusal(output.text), output.refusing))
         answer = _finished(answer, output, refused=decide(answer.features, settings.abstain))
     if answer.refused and not about:
@@ -181,7 +189,7 @@ def _refusal(answer: Answer, collection: Collection, filter: Filter) -> Answer:
     words = unknown_words(answer.question, lambda terms: collection.lacking(terms, filter))
     named = ", ".join(f'"{word}"' for word in words)
     text = f"{REFUSAL} Nowhere in them: {named}." if words else REFUSAL
-    return replace(answer, text=text, citations=(), refused=True, unknown_words=words)
+    return replace(answer, text=text, citations=(), statements=(), refused=True, unknown_words=words)
 
 
 def _grown(answer: Answer, output: Output, now: float) -> Answer:
@@ -204,7 +212,7 @@ def _grown(answer: Answer, output: Output, now: float) -> Answer:
 def _finished(answer: Answer, output: Output, refused: bool) -> Answer:
     """Return the last snapshot of an answer that the model ended."""
     if refused:
-        return replace(answer, text=REFUSAL, citations=(), refused=True, state="done")
+        return replace(answer, text=REFUSAL, citations=(), statements=(), refused=True, state="done")
     note = "The model reached its length limit; the answer may be cut off." if output.cut else ""
     return replace(answer, state="done", note=note)
 

@@ -232,6 +232,11 @@ def _ask(options: argparse.Namespace, settings: Settings) -> int:
         for citation in answer.citations:
             page = f", p. {citation.chunk.page}" if citation.chunk.page else ""
             print(f'  [{citation.number}] {citation.chunk.document_id}{page}: "{citation.quote}"')
+        for statement in answer.statements:
+            for line in statement.differs:
+                print(f"  {statement.mark}: {line}")
+        if answer.found:
+            print(f"{answer.found}.")
         if answer.note:
             print(f"assistant: {answer.note}", file=sys.stderr)
         if answer.cost:
@@ -257,6 +262,19 @@ def _answer(answer: "Answer") -> dict[str, Any]:
             }
             for citation in answer.citations
         ],
+        "statements": [
+            {
+                "text": answer.text[statement.start : statement.end],
+                "start": statement.start,
+                "end": statement.end,
+                "mark": statement.mark,
+                "support": statement.support,
+                "citation": statement.citation.number if statement.citation else None,
+                "differs": statement.differs,
+            }
+            for statement in answer.statements
+        ],
+        "found": answer.found,
         "passages": [_hit(hit) for hit in answer.passages],
         "reasoning": answer.reasoning,
         "note": answer.note,

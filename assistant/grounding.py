@@ -1,35 +1,53 @@
 """Sentences of an answer -> citations, verified against the passages.
 
-The model's own marks are only hints: each sentence is matched in code to the passage sentence that
-supports it best, and gets a mark only when that support is good enough.
+The model's own marks are only hints: each sentence is matched in code to the passage sentences that support it best, scored, and
+marked in the text: ` [1]` when they support it, ` [1?]` when they do in part, ` [?]` when it isn't found in them.
 """
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
 from assistant.chunking import Chunk
 from assistant.embedding import Embedder, SentenceVectors
+from assistant.evidence import Evidence
+from assistant.facts import Comparison
 from assistant.lexical import terms
+from assistant.marks import (
+    LEADING,
+    Quotes,
+    checked_quotes,
+    claims,
+    fenced,
+    marks_before_stops,
+    named_passages,
+    plain,
+    without_marks,
+    without_open_mark,
+)
 from assistant.retrieval import Hit
-from assistant.sentences import Span, split_sentences
+from assistant.sentences import split_sentences
+from assistant.support import probability, says_something, stems
+from assistant.support_weights import PHRASE, STATEMENT, Fitted
+from assistant.values import values
 
-# [1], [1, 2], [1-3], [[1]], [1, p. 2], [passage 1], 【1】, [^1], 【1†source】: whatever models write for a citation.
-_MARK = re.compile(
-    r"[ \t]*(?:\[{1,2}\s*\^?\s*(?:(?:passages?|sources?|refs?|documents?)\s*)?#?"
-    r"(\d+(?:\s*(?:[,;:&–-]|and|to)\s*(?:pp?\.\s*)?\d+)*)\s*(?:†[^\]\n]{0,40})?\]{1,2}|【\s*(\d+)[^】\n]{0,60}】)",
+Mark = Literal["supported", "partly", "not found"]
+
+_PHRASE_WORDS = 8  # an answer of no more words and without a verb of these says nothing without its question
+_VERB = re.compile(
+    r"\b(?:is|are|was|were|be|been|has|have|had|does|do|did|can|could|will|would|may|might|must|should|isn['’]t|wasn['’]t|didn['’]t)\b",
     re.IGNORECASE,
 )
-_OPEN_MARK = re.compile(r"[ \t]*(?:\[{1,2}[^\[\]\n]{0,60}\]?|【[^】\n]{0,60})$")
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_MARKDOWN = re.compile(r"^\s*(?:[-*+•]|\d{1,2}[.)]|#{1,6}|>)\s+|[*_`|]+")
-_SUPPORT = 0.55  # least score of a citation, found on answers about the starter corpus
-_NAME, _NAMES_MOST = 0.1, 0.3  # what a name takes away that the passage does not know, thrice when no passage does; most for all
-_NAME_WORD = re.compile(r"(?<=\w\s)[A-Z]\w+")
-_HINT = 0.05  # what the model's own mark adds
+_OWN_CLAIM = 0.5  # of the question's words: an answer that has them says itself what it claims
+_YES_NO = re.compile(r"\s*(?P<word>yes|no)\b[\s,.:;!—–-]*(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+_ASKING = re.compile(r"^(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|may)\s+", re.IGNORECASE)
+_WH = re.compile(
+    r"^(?:who|what|when|where|why|which|how(?: many| much| long| far| old| often| big)?)\b\s*(?:(?:did|does|do|is|are|was|were|has|have|had|will)\b\s*)?",
+    re.IGNORECASE,
+)
+_LESS = 0.01  # below the least support of a mark: what contradicts its source never gets it
+_NAMES_SHARE = 1.5  # times the share of a statement's words that are names the source lacks is taken off its support
 
 
 @dataclass(frozen=True)
@@ -51,118 +69,209 @@ class Citation:
 
 
 @dataclass(frozen=True)
-class _Source:
-    """One sentence of a shown passage; `passage` counts from 1 as in the prompt."""
+class Statement:
+    """One statement of an answer; `start` and `end` are characters of the returned text, its mark left out.
 
-    passage: int
-    chunk: Chunk
-    span: Span
-    terms: frozenset[str]
-    numbers: frozenset[str]
-    chunk_terms: frozenset[str]
+    `support` is how probable it is, 0 to 1, that the source says it. `differs` holds lines for the reader, such as "the answer
+    says $60 million, the source $6 million"; there is no citation for what is not found.
+    """
+
+    start: int
+    end: int
+    support: float
+    mark: Mark
+    citation: Citation | None
+    differs: tuple[str, ...] = ()
 
 
-def _names(text: str) -> frozenset[str]:
-    """Return the terms of words with a capital that do not begin the text."""
-    return frozenset(terms(" ".join(_NAME_WORD.findall(text))))
+class Grounded(NamedTuple):
+    """An answer's text with our marks, its statements in order, and the citations they name, by number and place."""
+
+    text: str
+    statements: tuple[Statement, ...]
+    citations: tuple[Citation, ...]
 
 
-def _numbers(text: str) -> frozenset[str]:
-    return frozenset(number.replace(",", "").rstrip(".") for number in _NUMBER.findall(text))
+class Judgement(NamedTuple):
+    """What the passages say to a statement: `chunk` and the span of the document are those of the best place."""
+
+    support: float
+    mark: Mark
+    chunk: Chunk | None = None
+    start: int = 0
+    end: int = 0
+    differs: tuple[str, ...] = ()
+
+
+def count_line(statements: Sequence[Statement]) -> str:
+    """Return how many statements were found, such as "4 of 6 statements found in the sources, 1 partly"; "" without any."""
+    if not statements:
+        return ""
+    supported = sum(statement.mark == "supported" for statement in statements)
+    partly = sum(statement.mark == "partly" for statement in statements)
+    plural = "s" if len(statements) > 1 else ""
+    return f"{supported} of {len(statements)} statement{plural} found in the sources" + (f", {partly} partly" if partly else "")
 
 
 class Grounding:
     """The sentences of the shown passages, ready to be compared with the sentences of an answer."""
 
-    def __init__(self, shown: Sequence[Hit], vectors: Sequence[SentenceVectors], embedder: Embedder) -> None:
+    def __init__(
+        self,
+        shown: Sequence[Hit],
+        vectors: Sequence[SentenceVectors],
+        embedder: Embedder,
+    ) -> None:
         """`vectors` holds the sentence vectors of each of the `shown` hits."""
-        self._embedder = embedder
-        self._sources: list[_Source] = []
-        rows: list[NDArray[np.float32]] = []
-        for number, (hit, matrix) in enumerate(zip(shown, vectors, strict=True), start=1):
-            if len(matrix) != len(hit.chunk.sentences):
-                continue  # its document was removed or changed meanwhile
-            for chunk in hit.parts:  # each with its own page and heading
-                titles = frozenset(terms(chunk.prefix))
-                whole = titles | frozenset(terms(chunk.text))
-                for start, end in chunk.sentences:
-                    text = chunk.text[start:end]
-                    # A sentence under a title says "the company": the title's words count as said.
-                    words = frozenset(terms(text)) | titles
-                    self._sources.append(_Source(number, chunk, (start, end), words, _numbers(text), whole))
-            rows.append(matrix.astype(np.float32) / np.float32(127))
-        self._vectors = np.concatenate(rows) if rows else np.empty((0, 0), np.float32)
-        self._all_terms = frozenset[str]().union(*(source.chunk_terms for source in self._sources))
-        self._known: dict[tuple[str, frozenset[int]], _Source | None] = {}
+        self.evidence = Evidence(shown, vectors, embedder)
+        self.quotes = Quotes([hit.chunk.text for hit in shown])
+        self._known: dict[tuple[str, frozenset[int], str], Judgement] = {}
 
-    def best(self, statement: str, hints: frozenset[int]) -> _Source | None:
-        """Return the sentence that supports `statement` best, or None when none supports it.
+    def judge(self, statement: str, hints: frozenset[int] = frozenset(), question: str = "") -> Judgement:
+        """Return what the passages say to `statement` (plain text), as an answer to `question` when it is only a phrase.
 
-        `hints` are the passages that the model named. Every number of the statement must stand in
-        the sentence or in its chunk.
+        `hints` are the passages that the model named.
         """
-        key = (statement, hints)
+        question = question if question and needs_question(statement, question) else ""
+        key = (statement, hints, question)
         if key not in self._known:
-            self._known[key] = self._find(statement, hints)
+            self._known[key] = self._judge_answer(statement, hints, question) if question else self._judge(statement, hints)
         return self._known[key]
 
-    def _find(self, statement: str, hints: frozenset[int]) -> _Source | None:
-        words = frozenset(terms(statement))
-        if not words or not self._sources:
-            return None
-        numbers = _numbers(statement)
-        names = _names(statement)
-        invented = 2 * _NAME * len(names - self._all_terms)
-        cosines = self._vectors @ self._embedder.embed([statement])[0]
-        best: tuple[float, _Source | None] = (_SUPPORT, None)
-        for source, cosine in zip(self._sources, cosines, strict=True):
-            if not numbers <= source.numbers and not numbers <= _numbers(source.chunk.prefix + source.chunk.text):
-                continue
-            covered = len(words & source.terms) / len(words)
-            score = 0.5 * float(cosine) + 0.5 * covered + (_HINT if source.passage in hints else 0.0)
-            score += 0.05 * len(numbers & source.numbers) / max(len(numbers), 1)
-            score -= min(_NAME * len(names - source.chunk_terms) + invented, _NAMES_MOST)
-            if score > best[0]:
-                best = (score, source)
-        return best[1]
+    def _judge(self, statement: str, hints: frozenset[int], denied: bool = False) -> Judgement:
+        place = self.evidence.place(statement, hints)
+        if place is None:
+            return Judgement(0.0, "not found")
+        support = probability(place.features, STATEMENT.weights)
+        differs = place.comparison
+        if denied:  # "No": the source should contradict what was asked
+            contradicts = differs.senses or differs.values
+            return self._marked(
+                support, STATEMENT, place.first, place.last, Comparison(() if contradicts else ("the source doesn't deny it",))
+            )
+        names = differs.names / max(len(set(terms(statement))), 1)
+        support *= max(0.0, 1 - _NAMES_SHARE * names)
+        return self._marked(support, STATEMENT, place.first, place.last, differs)
+
+    def _judge_answer(self, phrase: str, hints: frozenset[int], question: str) -> Judgement:
+        """Judge a short answer together with its question."""
+        said = _YES_NO.fullmatch(phrase)
+        if said and terms(said["rest"]):
+            return self.judge(said["rest"].strip(), hints, question)
+        if said:
+            return self._judge(_ASKING.sub("", question.rstrip(" ?")), hints, denied=said["word"].lower() == "no")
+        place = self.evidence.phrase_place(question, phrase, hints)
+        if place is not None:
+            against = place.comparison.lines[-place.comparison.senses :] if place.comparison.senses else ()
+            support = probability(place.features, PHRASE.weights)
+            return self._marked(support, PHRASE, place.first, place.last, Comparison(against))
+        # No sentence has all of it: a value or name may differ, or it is said in other words.
+        whole = self._judge(f"{_WH.sub('', question.rstrip(' ?'))} {phrase}", hints)
+        if whole.mark != "supported":
+            return whole
+        return whole._replace(support=STATEMENT.supported - _LESS, mark="partly")
+
+    def _marked(self, support: float, fitted: Fitted, first: int, last: int, differs: Comparison) -> Judgement:
+        if differs.lines:
+            support = min(support, fitted.supported - _LESS)
+        support = round(support, 4)
+        if support < fitted.partly:
+            return Judgement(support, "not found")
+        mark: Mark = "supported" if support >= fitted.supported else "partly"
+        begin, end = self.evidence.sentences[first], self.evidence.sentences[last - 1]
+        start = begin.chunk.start
+        return Judgement(support, mark, begin.chunk, start + begin.span[0], start + end.span[1], differs.lines)
 
 
-def _hints(text: str) -> frozenset[int]:
-    """Return the passages that the model's marks in `text` name; a range counts with its two ends."""
-    marks = (match.group(1) or match.group(2) for match in _MARK.finditer(text))
-    return frozenset(int(number[:4]) for mark in marks for number in re.findall(r"\d+", mark))
+def needs_question(statement: str, question: str) -> bool:
+    """Whether `statement` is so short that only its question tells what it claims: "Liang Wenfeng", "about $6 million", "Yes"."""
+    said = _YES_NO.fullmatch(statement)
+    if said and not terms(said["rest"]):
+        return True
+    if len(statement.split()) > _PHRASE_WORDS or _VERB.search(statement):
+        return False
+    asked = content(question)
+    return len(asked & content(statement)) < _OWN_CLAIM * len(asked)
 
 
-def ground(text: str, grounding: Grounding, final: bool) -> tuple[str, tuple[Citation, ...]]:
-    """Return `text` with our own citation marks instead of the model's, and the citations they name.
+def content(text: str) -> frozenset[str]:
+    """Return the stems of the words of `text` that say something."""
+    return frozenset(word for word in stems(text, values(text)) if says_something(word))
 
-    Marks are numbered by first use. While the answer is still being written (`final` is False) its
-    last, unfinished sentence has no mark yet.
+
+def ground(text: str, grounding: Grounding, final: bool, question: str = "") -> Grounded:
+    """Return `text` with our own marks instead of the model's, its statements, and the citations they name.
+
+    Marks are numbered by first use. While the answer is still being written (`final` is False) its last, unfinished sentence
+    is no statement yet. Quotes that stand in no passage lose their quotation marks. `question` is what short answers answer.
     """
-    if not final or not text.rstrip().endswith("]"):  # the length limit may also cut a mark in two
-        text = _OPEN_MARK.sub("", text)
-    # A mark after the full stop belongs to the sentence before it.
-    text = re.sub(rf"([.!?。！？])((?:{_MARK.pattern})+)", r"\2\1", text)
-    numbers: dict[str, int] = {}
-    citations: dict[tuple[int, int, int], Citation] = {}
-    pieces: list[str] = []
-    written = 0
+    text = text.strip()
+    if not final or not text.endswith("]"):  # the length limit may also cut a mark in two
+        text = without_open_mark(text)
+    text = marks_before_stops(text)
+    code = fenced(text)
     spans = split_sentences(text)
+    alone = len(spans) == 1
+    written, at = _Written(), 0
     for position, (start, end) in enumerate(spans):
-        raw = text[start:end]
-        clean = _MARK.sub("", raw)
-        pieces += [text[written:start], clean]
-        written = end
-        statement = _MARKDOWN.sub("", clean).strip()
-        if not statement or (position == len(spans) - 1 and not final):
+        written.add(text[at:start])
+        at, raw = end, text[start:end]
+        if any(start < stop and begin < end for begin, stop in code):
+            written.add(raw)
             continue
-        source = grounding.best(statement, _hints(raw))
-        if source is None:
+        clean = checked_quotes(without_marks(raw), grounding.quotes)
+        statement = plain(clean)
+        unfinished = position == len(spans) - 1 and not final
+        answered = alone and bool(_YES_NO.fullmatch(statement))
+        if unfinished or not (claims(clean, alone) or answered) or _table_head(text, end):
+            written.add(clean)
             continue
-        number = numbers.setdefault(source.chunk.id, len(numbers) + 1)
-        first = source.chunk.start + source.span[0]
-        citation = Citation(number, source.chunk, first, source.chunk.start + source.span[1])
-        citations.setdefault((number, citation.start, citation.end), citation)
-        pieces.append(f" [{number}]")
-    pieces.append(text[written:])
-    return "".join(pieces).strip(), tuple(sorted(citations.values(), key=lambda c: (c.number, c.start)))
+        written.state(clean, grounding.judge(statement, named_passages(raw), question))
+    written.add(text[at:])
+    return written.grounded()
+
+
+def _table_head(text: str, end: int) -> bool:
+    """Whether the table row that ends at `end` is the head: a row of dashes follows."""
+    return bool(re.match(r"\s*\n\s*\|?[\s:|-]*-{2,}[\s:|-]*(?:\n|$)", text[end:]))
+
+
+class _Written:
+    """The text as it grows, with its statements and citations."""
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._numbers: dict[str, int] = {}
+        self._citations: dict[tuple[int, int, int], Citation] = {}
+        self._statements: list[Statement] = []
+
+    def add(self, text: str) -> None:
+        self._text += text
+
+    def state(self, text: str, judged: Judgement) -> None:
+        """Add one statement with its mark; in a table row the mark stands before the last bar."""
+        body = text.rstrip()
+        tail = text[len(body) :]
+        if body.startswith("|") and body.endswith("|"):
+            shorter = body[:-1].rstrip()
+            body, tail = shorter, text[len(shorter) :]
+        lead = LEADING.match(body)
+        start = len(self._text) + (lead.end() if lead else 0)
+        citation = self._cite(judged)
+        sign = "?" if citation is None else f"{citation.number}?" if judged.mark == "partly" else f"{citation.number}"
+        end = len(self._text) + len(body)
+        self._statements.append(Statement(min(start, end), end, judged.support, judged.mark, citation, judged.differs))
+        self._text += f"{body} [{sign}]{tail}"
+
+    def _cite(self, judged: Judgement) -> Citation | None:
+        if judged.chunk is None or judged.mark == "not found":
+            return None
+        number = self._numbers.setdefault(judged.chunk.id, len(self._numbers) + 1)
+        citation = Citation(number, judged.chunk, judged.start, judged.end)
+        return self._citations.setdefault((number, judged.start, judged.end), citation)
+
+    def grounded(self) -> Grounded:
+        text = self._text.strip()
+        shift = len(self._text) - len(self._text.lstrip())
+        statements = tuple(replace(one, start=one.start - shift, end=one.end - shift) for one in self._statements)
+        return Grounded(text, statements, tuple(sorted(self._citations.values(), key=lambda c: (c.number, c.start))))

@@ -172,9 +172,14 @@ def _tokens(model: NotedModel, collection: Collection) -> tuple[int, int]:
 
 
 def _statements(answer: Answer) -> tuple[RowStatement, ...]:
-    """Return the statements of an answer: its sentences, supported when citation marks follow."""
+    """Return the statements of an answer; those of sentences that stand in the documents word for word are supported."""
     if answer.refused:
         return ()
+    if not answer.quoted:
+        return tuple(
+            RowStatement(answer.text[one.start : one.end], one.support, one.mark, one.citation is not None)
+            for one in answer.statements
+        )
     found: list[RowStatement] = []
     for start, end in split_sentences(answer.text):
         marks = _MARKS.match(answer.text[start:end])

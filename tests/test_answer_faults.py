@@ -370,7 +370,6 @@ def test_whatever_mark_the_model_writes_the_reader_sees_ours(assistant: Assistan
 
 UNSUPPORTED = [
     "The moon is made of green cheese [1].",
-    "Ada Quill founded the Lumen Observatory in 1912 [1].",
     "Bears like honey【1】. Cars need roads [^2]. Music is loud [1-3]. Rain is wet [99].",
 ]
 
@@ -383,13 +382,23 @@ def test_an_answer_that_no_passage_supports_is_refused(assistant: Assistant, scr
     assert last.passages
 
 
+def test_an_answer_that_contradicts_its_source_says_where(assistant: Assistant, scripted: ScriptedServer) -> None:
+    scripted.play(answer("Ada Quill founded the Lumen Observatory in 1912 [1]."))
+    last = ask(assistant)[-1]
+    assert last.text == "Ada Quill founded the Lumen Observatory in 1912. [1?]"
+    assert last.statements[0].differs == ("the answer says 1912, the source 1911",)
+    assert last.found == "0 of 1 statement found in the sources, 1 partly"
+
+
 @pytest.mark.parametrize("mark", ["[1]", "[99]", "[1-3]", "【1】", "[^1]"])
-def test_an_unsupported_sentence_beside_a_supported_one_has_no_mark(
+def test_an_unsupported_sentence_beside_a_supported_one_is_marked_as_not_found(
     assistant: Assistant, scripted: ScriptedServer, mark: str
 ) -> None:
     scripted.play(answer(f"{FACT} {mark}. Bears like honey more than anything {mark}. Fourteen people bake bread there {mark}."))
     last = ask(assistant)[-1]
-    assert last.text.startswith(f"{CITED} Bears like honey more than anything. Fourteen")
+    assert last.text == f"{CITED} Bears like honey more than anything. [?] Fourteen people bake bread there. [?]"
+    assert [statement.mark for statement in last.statements] == ["supported", "not found", "not found"]
+    assert last.found == "1 of 3 statements found in the sources"
     assert {int(number) for number in re.findall(r"\[(\d+)\]", last.text)} == {citation.number for citation in last.citations}
 
 

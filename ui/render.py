@@ -19,7 +19,7 @@ from assistant.answer import Answer
 from assistant.catalog import DocumentInfo
 from assistant.chunking import Chunk
 from assistant.documents import clean_line
-from assistant.grounding import Citation
+from assistant.grounding import Citation, Statement
 from assistant.retrieval import Hit
 from assistant.sync import FileResult
 from eval.history import EMPTY, Point
@@ -36,7 +36,8 @@ _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
 )
 _WRAPPED = re.compile(r"(?<=[^\s|])\n(?=[^\W\d_])")  # before a word, so not before a list item, table row or heading
-_MARK = re.compile(r"\[(\d{1,4})\]")
+_MARK = re.compile(r"\[(\d{1,4})(\??)\]|\[\?\]")
+_DOUBT = "\ue000"  # stands where a statement begins that isn't supported, until the Markdown is HTML
 _AROUND_CITED, _AROUND_OTHER = 160, 90  # characters shown on each side of what supports the answer
 _ROWS = 200  # documents listed at once
 _RUNS = 20  # evaluation runs listed
@@ -76,25 +77,70 @@ def markdown_html(text: str) -> str:
     return nh3.clean(rendered, tags=_TAGS, attributes={"ol": {"start"}}, url_schemes=set(), link_rel=None)
 
 
-def _link_marks(markup: str, titles: dict[int, str], turn: int) -> str:
-    """Turn `[n]` outside code into links to the passage cards; numbers without a citation stay text."""
+def _link_marks(markup: str, titles: dict[int, str], turn: int, statements: Sequence[Statement] = ()) -> str:
+    """Turn `[n]` and `[n?]` outside code into links to the passage cards, and `[?]` into a badge; others stay text.
+
+    The marks are those of `statements` in order. What stands between `_DOUBT` and a mark is set off.
+    """
+    rest = list(statements)
+    doubted = False
 
     def link(match: re.Match[str]) -> str:
+        nonlocal doubted
+        statement = rest.pop(0) if rest else None
+        doubted = False
+        if match[0] == "[?]":
+            return (
+                f'<span class="cite unfound" title="{_differs(statement, "not found in the sources")}">not found</span>'
+                if statement
+                else match[0]
+            )
         number = int(match[1])
         if number not in titles:
             return match[0]
-        title = shown(titles[number])
         name = f'<span class="unseen">Source </span>{number}'  # Gradio drops aria attributes from messages
-        return f'<a class="cite" href="#source-{turn}-{number}" title="{title}">{name}</a>'
+        href = f'href="#source-{turn}-{number}"'
+        if match[2]:
+            return f'<a class="cite partly" {href} title="{_differs(statement, "supported in part")}">{name} partly</a>'
+        return f'<a class="cite" {href} title="{shown(titles[number])}">{name}</a>'
+
+    def set_off(text: str) -> str:
+        return f'<span class="doubt">{text}</span>' if doubted and text.strip() else text
+
+    def marked(text: str) -> str:
+        nonlocal doubted
+        pieces, at = [], 0
+        for match in re.finditer(f"{_DOUBT}|{_MARK.pattern}", text):
+            pieces.append(set_off(text[at : match.start()]))
+            at = match.end()
+            if match[0] == _DOUBT:
+                doubted = True
+            else:
+                pieces.append(link(match))
+        return "".join([*pieces, set_off(text[at:])])
 
     pieces = re.split(r"(<[^>]*>)", markup)
     in_code = 0
     for position, piece in enumerate(pieces):
         if piece.startswith("<"):
             in_code += piece.startswith(("<code", "<pre")) - piece.startswith(("</code", "</pre"))
-        elif not in_code:
-            pieces[position] = _MARK.sub(link, piece)
+        else:
+            pieces[position] = piece.replace(_DOUBT, "") if in_code else marked(piece)
     return "".join(pieces)
+
+
+def _differs(statement: Statement | None, otherwise: str) -> str:
+    """Return what a reader is told about a statement that isn't supported."""
+    return shown("; ".join(statement.differs) if statement and statement.differs else otherwise)
+
+
+def _with_doubts(text: str, statements: Sequence[Statement]) -> str:
+    """Return `text` with a sign where each statement begins that isn't supported."""
+    text = text.replace(_DOUBT, "\ufffd")  # a model may write anything; the length stays
+    for statement in reversed(statements):
+        if statement.mark != "supported":
+            text = text[: statement.start] + _DOUBT + text[statement.start :]
+    return text
 
 
 def question_html(question: str, turn: int) -> str:
@@ -114,7 +160,8 @@ def answer_html(answer: Answer, turn: int) -> str:
     titles = {citation.number: citation.chunk.title for citation in answer.citations}
     parts = [_reasoning_html(answer), _state_html(answer)]
     if answer.text:
-        parts.append(f'<div class="text" dir="auto">{_link_marks(markdown_html(answer.text), titles, turn)}</div>')
+        markup = markdown_html(_with_doubts(answer.text, answer.statements))
+        parts.append(f'<div class="text" dir="auto">{_link_marks(markup, titles, turn, answer.statements)}</div>')
     if answer.note:
         parts.append(f'<div class="note" role="status">{_shown_lines(answer.note)}</div>')
     if answer.final:
@@ -160,6 +207,8 @@ def _foot_html(answer: Answer) -> str:
     numbers = len({citation.number for citation in answer.citations})
     if numbers:
         facts.append(f"{numbers} source{'s' if numbers > 1 else ''}")
+    if answer.found:
+        facts.append(answer.found)
     acts = (_button("copy", "Copy") if answer.text else "") + _button("again", "Try again")
     return f'<div class="foot"><span>{" · ".join(facts)}</span>{acts}</div>'
 
@@ -361,7 +410,9 @@ def welcome_html(title: str, model_place: str) -> str:
         if model_place
         else "Nothing leaves this computer."
     )
-    line = f"A number after a statement leads to the sentence it rests on. A statement without a number has no source. {where}"
+    line = (
+        f"A number after a statement leads to the sentence it rests on. What the documents don't say is marked “not found”. {where}"
+    )
     return _one_block(f'<div class="welcome"><h2>{shown(title)}</h2><p>{line}</p></div>')
 
 

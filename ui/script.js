@@ -44,7 +44,10 @@
   function copy(turn, button) {
     const text = document.querySelector(`#answer-${turn} .text`)?.cloneNode(true);
     if (!text) return;
-    for (const mark of text.querySelectorAll("a.cite")) mark.textContent = `[${mark.lastChild.textContent}]`;
+    for (const mark of text.querySelectorAll("a.cite")) {
+      mark.textContent = `[${mark.lastChild.textContent.replace(" partly", "?")}]`;
+    }
+    for (const mark of text.querySelectorAll("span.unfound")) mark.textContent = "[?]";
     text.style.cssText = "position:absolute;left:-9999px"; // innerText needs a layout
     document.body.append(text);
     const lines = text.innerText;
