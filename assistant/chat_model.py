@@ -173,6 +173,8 @@ class ChatModel:
         the model can't be reached, breaks off, says nothing or takes too long; what was yielded
         before stands.
         """
+        if self._settings.extractive:
+            raise ModelError("No language model is set: set ASSISTANT_CHAT_MODEL to one, such as 'embedded'.")
         with self._turn() as ticket:
             ahead = self._ahead(ticket)
             while ahead:

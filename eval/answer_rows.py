@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from eval.datasets import GoldSpan
 from eval.runs import RunHit
 
 # Modules of the app that can't change an answer, and what is fitted on answers.
-_EDGES = {"cli.py", "doctor.py", "sync.py", "settings.py", "abstention.json"}
+_EDGES = {"cli.py", "doctor.py", "sync.py", "settings.py", "usage.py", "abstention.json"}
 # Settings that can't change an answer.
 _PLACES = {"corpus", "data", "host", "port", "api_key", "threads", "upload_mb", "price_in", "price_out", "currency"}
 _MARK = re.compile(r"\s*\[(?:\d+\??|\?)\]")
@@ -137,13 +137,15 @@ def ask_one(question: AnswerQuestion, collection: Collection, model: NotedModel,
     answer = Answer(question.text)
     for answer in ask(question.text, collection, model, settings, question.turns):
         pass
+    if answer.quoted and not settings.extractive:  # what stands in for the model's answer isn't measured as one
+        answer = replace(answer, text="", citations=(), state="failed")
     prompt_tokens, answer_tokens = _tokens(model, collection)
     return AnswerRow(
         id=question.id,
         text=answer.text,
         draft=model.draft,
         refused=answer.refused,
-        state="failed" if answer.quoted and not settings.extractive else answer.state,
+        state=answer.state,
         note=answer.note,
         citations=tuple(GoldSpan(cited.chunk.document_id, cited.start, cited.end) for cited in answer.citations),
         statements=_statements(answer),

@@ -74,6 +74,11 @@ def test_both_names_of_the_address_are_understood(scripted: ScriptedServer, vari
     assert scripted.requests[0].path == "/v1/chat/completions"
 
 
+def test_without_a_language_model_there_is_nothing_to_stream() -> None:
+    _, raised = failure(load_settings({"ASSISTANT_CHAT_MODEL": "extractive"}))
+    assert "ASSISTANT_CHAT_MODEL" in str(raised)
+
+
 def test_a_slash_at_the_end_of_the_address_changes_nothing(scripted: ScriptedServer) -> None:
     scripted.play(answer(TEXT))
     assert outputs(load_settings({"OPENAI_BASE_URL": scripted.url + "/"}))[-1].text == TEXT
