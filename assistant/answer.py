@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from assistant.abstention import decide, features, unknown_words
 from assistant.catalog import DocumentInfo
@@ -14,13 +14,21 @@ from assistant.collection import Collection
 from assistant.errors import ModelError, UserError
 from assistant.extractive import extract
 from assistant.filters import EVERYTHING, Filter, check_filter
-from assistant.grounding import Citation, Grounding, Statement, count_line, ground
-from assistant.prompt import build_messages, conversation_messages, is_refusal
+from assistant.grounding import Citation, Grounded, Grounding, Statement, count_line, ground
+from assistant.instructions import count_unread
+from assistant.prompt import build_messages, conversation_messages
+from assistant.reading import Plan, answer_messages, fitting_notes, kept_notes, note_messages, plan_reading
 from assistant.retrieval import Hit
 from assistant.settings import Level, Settings
 from assistant.sync import Corpus, FileResult, Report
 from assistant.turns import About, Turn, about_conversation, cited_hits, live, recalled, retold, searched_before
 from assistant.usage import Usage, cost_line
+from assistant.written import Written, draft, repeats, settle
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from langchain_core.messages import BaseMessage
 
 MAX_QUESTION = 4000  # characters
 REFUSAL = "The documents don't seem to answer this question."
@@ -29,6 +37,7 @@ INSTEAD = "These are the sentences of your documents that fit best."
 RETOLD = "This is what was answered before, word for word."
 UNCHECKED = "This is about the conversation itself; it was not checked against the documents."
 NO_DOCUMENT = "No document matches the filter: widen it, then ask again."
+_MIDDLING = 0.5  # support taken for granted while a draft is being written
 _SNAPSHOT_SECONDS = 0.08  # more often than this nobody can read
 
 State = Literal["waiting", "reading", "writing", "done", "stopped", "failed"]
@@ -42,7 +51,8 @@ class Answer:
     a passage supports, `[1?]` after one that it supports in part, `[?]` after one that isn't found. `statements` are in order.
     `passages` are what was found, best first. `unknown_words` are those of a refused question, as typed, that stand in
     none of the documents asked; `features` what the refusal was decided by. `note` is a line for the reader about something that
-    went wrong. `quoted` says that the text is sentences of the documents, picked without a language model.
+    went wrong, and `unread` counts sentences of the passages that give orders to the model and so were kept from it.
+    `progress` is the part being read and of how many, when all is too much for one prompt. `quoted` says that the text is sentences of the documents, picked without a language model.
     `read` counts the passages the model read, `usage` what that cost. Times are in seconds since the question
     came, None until it happened; `seconds_thinking` is how long the model reasoned.
     """
@@ -55,10 +65,12 @@ class Answer:
     statements: tuple[Statement, ...] = ()
     state: State = "waiting"
     ahead: int = 0
+    progress: tuple[int, int] | None = None
     refused: bool = False
     unknown_words: tuple[str, ...] = ()
     features: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
+    unread: int = 0
     quoted: bool = False
     read: int = 0
     usage: Usage | None = None
@@ -127,61 +139,126 @@ def ask(
     about = about_conversation(question, turns)
     turns = live(turns, collection.catalog)
     earlier = searched_before(question, turns)
-    hits = cited_hits(turns) if about else collection.passages(question, settings.passages, filter=filter, earlier=earlier)
+    plan = None if about or settings.extractive else plan_reading(question, collection, settings, filter, earlier)
+    if plan is not None:
+        hits = plan.hits
+    else:
+        hits = cited_hits(turns) if about else collection.passages(question, settings.passages, filter=filter, earlier=earlier)
     answer = Answer(question, passages=tuple(hits), state="reading", seconds_to_passages=now())
     yield answer
-    if not hits and not about:
-        if collection.chunk_count() and not filter:
-            answer = _refusal(answer, collection, filter)
-        else:
-            answer = replace(answer, text=NO_DOCUMENT if collection.chunk_count() else EMPTY_CORPUS, refused=True)
-        yield replace(answer, state="done", seconds=now())
-        return
-    known = recalled(question, about, turns)
-    if known is not None or settings.extractive:
-        answer = _retold(answer, known) if known is not None else _quoted(answer, about, turns, settings.abstain)
-        if answer.refused and not about:
-            answer = _refusal(answer, collection, filter)
-        yield replace(answer, seconds=now())
+    ready = _without_model(answer, about, turns, collection, settings, filter)
+    if ready is not None:
+        yield replace(ready, seconds=now())
         return
 
     tokenizer = collection.embedder.tokenizer
-    if about:
-        messages, shown = conversation_messages(question, about, turns, settings, tokenizer), hits
-    else:
-        messages, shown = build_messages(question, hits, turns, settings, tokenizer)
-    answer = replace(answer, read=len(shown))
-    grounding = Grounding(shown, collection.passage_vectors(shown), collection.embedder)
-    output, failure, shown_at = Output(), "", -1.0
+    output, failure, shown_at, messages, shown = Output(), "", -1.0, list["BaseMessage"](), list(hits)
     try:
-        with closing(chat_model.stream(messages, draft=not about)) as stream:
+        if plan is not None:
+            answer, messages = yield from _read(answer, plan, collection, chat_model, settings)
+        elif about:
+            messages = conversation_messages(question, about, turns, settings, tokenizer)
+        else:
+            messages, shown = build_messages(question, hits, turns, settings, tokenizer)
+        answer = replace(answer, read=len(shown))
+        grounding = Grounding(shown, collection.passage_vectors(shown), collection.embedder)
+        with closing(chat_model.stream(messages, draft=not about and plan is None)) as stream:
             for output in stream:
                 answer = _grown(answer, output, now())
+                if repeats(output):
+                    break  # which frees the model
                 if now() - shown_at >= _SNAPSHOT_SECONDS:
                     shown_at = now()
-                    text, statements, citations = ground(output.text, grounding, final=False, question=question)
-                    text = "" if is_refusal(output.text) else text
+                    shown_now = "" if _doubtful(answer, output, settings.abstain) else draft(output, question)
+                    text, statements, citations = ground(shown_now, grounding, final=False, question=question)
                     yield replace(answer, text=text, citations=citations, statements=statements)
     except ModelError as error:
         failure = str(error)
     if output.usage is not None and (output.text or output.reasoning):
         usage = output.usage.counted(messages, output.reasoning + output.text, tokenizer)
-        answer = replace(answer, usage=usage.priced(settings))
-    text, statements, citations = ground(output.text, grounding, final=True, question=question)
+        answer = replace(answer, usage=(answer.usage.plus(usage) if answer.usage else usage).priced(settings))
+    written = settle(output, question, failure)
+    text, statements, citations = (
+        ground(written.text, grounding, final=written.whole, question=question)
+        if written.checkable
+        else Grounded(written.text, (), ())
+    )
     answer = replace(answer, text=text, citations=citations, statements=statements, ahead=0)
-    if failure:
-        answer = _failed(answer, failure, about, turns, settings.abstain)
+    if written.failure:
+        answer = _failed(answer, written.failure, about, turns, settings.abstain)
     elif about:
-        answer = _finished(answer, output, refused=is_refusal(output.text))
+        answer = _finished(answer, written, refused=written.refused)
         if not answer.citations and not answer.refused and not answer.note:
             answer = replace(answer, note=UNCHECKED)
     else:
         supports = [statement.support for statement in statements if statement.citation]
-        answer = replace(answer, features=features(question, hits, supports, is_refusal(output.text), output.refusing))
-        answer = _finished(answer, output, refused=decide(answer.features, settings.abstain))
+        answer = replace(answer, features=features(question, hits, supports, written.refused, output.refusing))
+        answer = _finished(answer, written, _is_guess(answer, written, plan, settings.abstain), plan)
     if answer.refused and not about:
         answer = _refusal(answer, collection, filter)
     yield replace(answer, seconds=now())
+
+
+def _without_model(
+    answer: Answer, about: About, turns: Sequence[Turn], collection: Collection, settings: Settings, filter: Filter
+) -> Answer | None:
+    """Return the final answer where no language model is asked: nothing found, said before, or none wanted; else None."""
+    if not answer.passages and not about:
+        if collection.chunk_count() and not filter:
+            answer = _refusal(answer, collection, filter)
+        else:
+            answer = replace(answer, text=NO_DOCUMENT if collection.chunk_count() else EMPTY_CORPUS, refused=True)
+        return replace(answer, state="done")
+    known = recalled(answer.question, about, turns)
+    if known is None and not settings.extractive:
+        return None
+    answer = _retold(answer, known) if known is not None else _quoted(answer, about, turns, settings.abstain)
+    return _refusal(answer, collection, filter) if answer.refused and not about else answer
+
+
+def _read(
+    answer: Answer, plan: Plan, collection: Collection, chat_model: ChatModel, settings: Settings
+) -> "Generator[Answer, None, tuple[Answer, list[BaseMessage]]]":
+    """Return the messages that ask for the answer; what is too much for one prompt is read in parts, each for its notes.
+
+    Only notes that their part supports are kept. Raises `ModelError` when the model fails.
+    """
+    question = answer.question
+    if len(plan.parts) == 1:
+        return answer, answer_messages(question, plan.kind, plan.parts[0])
+    notes = []
+    for number, part in enumerate(plan.parts, start=1):
+        answer = replace(answer, progress=(number, len(plan.parts)), ahead=0)
+        output, hits, messages = Output(), [hit for hit, _ in part], note_messages(question, part)
+        with closing(chat_model.stream(messages)) as stream:
+            for output in stream:
+                yield replace(answer, ahead=output.ahead)  # so that the reader can stop
+                if repeats(output):
+                    break
+        if output.usage is not None:
+            usage = output.usage.counted(messages, output.reasoning + output.text, collection.embedder.tokenizer)
+            answer = replace(answer, usage=answer.usage.plus(usage) if answer.usage else usage)
+        written = settle(output, question)
+        grounding = Grounding(hits, collection.passage_vectors(hits), collection.embedder)
+        grounded = ground(written.text, grounding, final=written.whole)
+        notes.append(kept_notes(grounded.text, grounded.citations, part))
+    return answer, answer_messages(question, plan.kind, fitting_notes(notes, plan, question, settings, collection))
+
+
+def _is_guess(answer: Answer, written: Written, plan: Plan | None, level: Level) -> bool:
+    """Whether to refuse in place of a draft; the evidence that `decide` weighs is that of the best passages for a point."""
+    if written.code:
+        return False
+    if plan is None:
+        return decide(answer.features, level)
+    return written.refused or (level != "off" and not answer.citations)
+
+
+def _doubtful(answer: Answer, output: Output, level: Level) -> bool:
+    """Whether a draft may well be refused when it is whole: it is not shown in the making, to be taken back."""
+    if output.refusing is None:
+        return False
+    return decide(features(answer.question, answer.passages, [_MIDDLING], refused=False, refusing=output.refusing), level)
 
 
 def _refusal(answer: Answer, collection: Collection, filter: Filter) -> Answer:
@@ -209,12 +286,16 @@ def _grown(answer: Answer, output: Output, now: float) -> Answer:
     )
 
 
-def _finished(answer: Answer, output: Output, refused: bool) -> Answer:
+def _finished(answer: Answer, written: Written, refused: bool, plan: Plan | None = None) -> Answer:
     """Return the last snapshot of an answer that the model ended."""
     if refused:
         return replace(answer, text=REFUSAL, citations=(), statements=(), refused=True, state="done")
-    note = "The model reached its length limit; the answer may be cut off." if output.cut else ""
-    return replace(answer, state="done", note=note)
+    unread = count_unread(answer.question, answer.passages)
+    orders = (
+        f"Kept from the model: {unread} sentence{'s' if unread > 1 else ''} of the passages giving it orders." if unread else ""
+    )
+    note = " ".join(line for line in (plan.note if plan else "", written.note, orders) if line)
+    return replace(answer, state="done", note=note, unread=unread)
 
 
 def _failed(answer: Answer, failure: str, about: About, turns: Sequence[Turn], level: Level) -> Answer:

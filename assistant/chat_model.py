@@ -36,15 +36,16 @@ _TAGS = ("<think>", "</think>")
 class Output:
     """All the model wrote so far. `ahead` counts the questions that are answered before this one.
 
-    `cut` says that the model ran into its length limit. `refusing` is how likely the model was to begin with the refusal
-    when it wrote a draft, 0 to 1; None where that isn't known. `usage` tells what was read and written as far as the server
-    told it (`Usage.counted` fills in the rest); None while nothing was.
+    `cut` says that the model ran into its length limit, `damaged` that parts of what it sent could not be read. `refusing` is
+    how likely the model was to begin with the refusal when it wrote a draft, 0 to 1; None where that isn't known. `usage`
+    tells what was read and written as far as the server told it (`Usage.counted` fills in the rest); None while nothing was.
     """
 
     text: str = ""
     reasoning: str = ""
     ahead: int = 0
     cut: bool = False
+    damaged: bool = False
     refusing: float | None = None
     usage: Usage | None = field(default=None, compare=False)  # times differ from run to run
 
@@ -210,6 +211,8 @@ class ChatModel:
             failures.append(error)
 
     def _stream(self, messages: Sequence["BaseMessage"], draft: bool) -> Iterator[Output]:
+        from assistant.event_stream import DAMAGED
+
         arrived: queue.Queue[object] = queue.Queue()
         stopped = threading.Event()
         pumping = self._pump(messages, arrived, stopped, draft)
@@ -217,6 +220,7 @@ class ChatModel:
         content = reasoning = finish = ""
         refusing: float | None = None
         usage = Usage(self.name)
+        damaged = False
         try:
             while True:
                 try:
@@ -243,6 +247,7 @@ class ChatModel:
                     usage = _used(usage, item, now - begun, first=not (content or reasoning))
                     if draft and refusing is None and written:
                         refusing = _refusing(item)
+                    damaged, ended = (True, "") if ended == DAMAGED else (damaged, ended)
                     reasoning, content, finish = reasoning + thought, content + written, finish or ended
                 if arrived.empty() or now - shown > _TICK_SECONDS:
                     tagged, text = split_thinking(content, final=False)
@@ -255,12 +260,15 @@ class ChatModel:
             if not finish and not isinstance(self._model, _own_providers()):
                 finish = "stop"  # other providers tell the end in their own ways
             tagged, text = split_thinking(content, final=True)
+            if damaged and not (finish and text.strip()):
+                yield Output(text, reasoning or tagged, usage=usage)
+                raise _no_answer(self._settings)
             if not finish and (content or reasoning):
                 yield Output(text, reasoning or tagged, refusing=refusing, usage=usage)
                 raise ModelError("The connection to the model broke off: ask again.")
             if not text.strip():
                 raise ModelError("The model's answer was empty: ask again, or choose another model.")
-            yield Output(text, reasoning or tagged, cut=finish == "length", refusing=refusing, usage=usage)
+            yield Output(text, reasoning or tagged, cut=finish == "length", damaged=damaged, refusing=refusing, usage=usage)
         finally:
             stopped.set()  # some libraries swallow a cancellation and would read on
             pumping.cancel()
@@ -376,6 +384,8 @@ def openai_compatible(name: str, base_url: str, api_key: str, settings: Settings
     import httpx
     from langchain.chat_models import init_chat_model
 
+    from assistant.event_stream import mend
+
     # A proxy of the environment must not see what goes to this machine.
     trust = not _is_local(base_url)
     model: BaseChatModel = init_chat_model(
@@ -389,7 +399,7 @@ def openai_compatible(name: str, base_url: str, api_key: str, settings: Settings
         stream_usage=True,
         stream_chunk_timeout=None,  # with its own wait around each chunk, a cancelled stream reads on to its end
         timeout=_FIRST_SECONDS,
-        http_async_client=httpx.AsyncClient(trust_env=trust, timeout=_FIRST_SECONDS),
+        http_async_client=httpx.AsyncClient(trust_env=trust, timeout=_FIRST_SECONDS, event_hooks={"response": [mend]}),
         http_client=httpx.Client(trust_env=trust, timeout=_FIRST_SECONDS),
     )
     return model
@@ -445,8 +455,10 @@ def explain(error: Exception, settings: Settings, begun: bool) -> ModelError:
     import httpx
     import openai
 
-    where = settings.base_url or ("the embedded model" if settings.embedded else settings.chat_model)
+    where = _where(settings)
     text = first_line(error)
+    if settings.api_key:
+        text = text.replace(settings.api_key, "…")
     if _too_long(error):
         return ModelError(
             "The question with its passages is longer than the model's window: raise ASSISTANT_CONTEXT_TOKENS, or ask less."
@@ -465,6 +477,16 @@ def explain(error: Exception, settings: Settings, begun: bool) -> ModelError:
         if begun:
             return ModelError("The connection to the model broke off: ask again.")
         return ModelError(f"The model at {where} can't be reached: is it running?")
+    if isinstance(error, openai.APIError):  # told in the stream, after a good start
+        return ModelError(f"The model at {where} reported an error ({text}): try again.")
     if isinstance(error, ValueError):  # no JSON, or no part of an answer in it
-        return ModelError(f"{where} sent something that is no answer: try again, or check OPENAI_BASE_URL.")
+        return _no_answer(settings)
     return ModelError(f"The model failed ({type(error).__name__}: {text}).")
+
+
+def _where(settings: Settings) -> str:
+    return settings.base_url or ("the embedded model" if settings.embedded else settings.chat_model)
+
+
+def _no_answer(settings: Settings) -> ModelError:
+    return ModelError(f"{_where(settings)} sent something that is no answer: try again, or check OPENAI_BASE_URL.")

@@ -222,7 +222,8 @@ def _ask(options: argparse.Namespace, settings: Settings) -> int:
         live = sys.stdout.isatty() and not options.json
         for answer in assistant.ask(question, filter=only):
             if live and not answer.final:
-                print(f"\r\033[K{answer.text.splitlines()[-1][-100:] if answer.text else '…'}", end="", flush=True)
+                waiting = "Reading part {} of {}…".format(*answer.progress) if answer.progress else "…"
+                print(f"\r\033[K{answer.text.splitlines()[-1][-100:] if answer.text else waiting}", end="", flush=True)
         if live:
             print("\r\033[K", end="")
     if options.json:
@@ -278,6 +279,7 @@ def _answer(answer: "Answer") -> dict[str, Any]:
         "passages": [_hit(hit) for hit in answer.passages],
         "reasoning": answer.reasoning,
         "note": answer.note,
+        "sentences_kept_from_the_model": answer.unread,
         "quoted": answer.quoted,
         "usage": asdict(answer.usage) if answer.usage else None,
         "passages_read": answer.read,

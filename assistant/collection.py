@@ -75,9 +75,7 @@ class Collection:
         Raises `UserError` when the reranker can't be used.
         """
         documents = self._allowed(filter)
-        favoured = self._mentions.named(query)
-        if documents is not None and favoured:
-            favoured = sorted({*favoured} & {*documents})
+        favoured = self.named(query, filter)
         reranker = self.reranker if mode == "full" and limit > 0 else None
         depth = max(limit, RERANKED) if reranker else limit
         hits = search(query, depth, self.catalog, self.index, self.embedder, mode, documents, favoured, earlier)
@@ -85,6 +83,12 @@ class Collection:
             return hits
         asked = f"{earlier[-1]} {query}" if earlier and leans(query) else query
         return reranker.rerank(asked, hits)[:limit]
+
+    def named(self, question: str, filter: Filter = EVERYTHING) -> list[str]:
+        """Return the ids of the documents that `question` names and `filter` allows, sorted."""
+        documents = self._allowed(filter)
+        named = self._mentions.named(question)
+        return named if documents is None else sorted({*named} & {*documents})
 
     def _allowed(self, filter: Filter) -> list[str] | None:
         """Return the documents that `filter` allows; asked again with the same filter, without asking the catalogue."""

@@ -2,10 +2,11 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from assistant.examples import REFUSAL_WORDS, opening, question_text
+from assistant.examples import opening, question_text
+from assistant.instructions import readable, visible
 from assistant.lexical import terms
 from assistant.passages import FARTHEST
 from assistant.retrieval import Hit
@@ -39,12 +40,6 @@ _UNKNOWN = (
     (re.compile(r"[\u3040-\u31ff\uac00-\ud7ff]+"), 1.5),  # kana and hangul
     (re.compile(r"[\ue000-\U0010ffff]+"), 4.0),  # pictures and rare letters
 )
-
-
-def is_refusal(text: str) -> bool:
-    """Whether the model said that the passages don't hold the answer (also while it is still writing that)."""
-    refusal, start = REFUSAL_WORDS.lower(), re.sub(r"[^a-z ]", "", text.strip().lower())
-    return bool(start) and (start.startswith(refusal) or (len(start) >= 6 and refusal.startswith(start)))
 
 
 def build_messages(
@@ -105,8 +100,11 @@ def conversation_messages(
 
 
 def defuse(text: str) -> str:
-    """Return `text` with a space in what a chat template would take for the start or end of a message or of thinking."""
-    return _CONTROL.sub(r"\1\2 ", text)
+    """Return `text` with a space in what a chat template would take for the start or end of a message or of thinking.
+
+    Characters that people don't see are left out.
+    """
+    return _CONTROL.sub(r"\1\2 ", visible(text))
 
 
 def count_tokens(text: str, tokenizer: "Tokenizer") -> int:
@@ -117,7 +115,7 @@ def count_tokens(text: str, tokenizer: "Tokenizer") -> int:
 
 
 def _label(hit: Hit) -> str:
-    return hit.chunk.title[:_LABEL_CHARACTERS]
+    return readable("", hit.chunk.title)[:_LABEL_CHARACTERS]
 
 
 def select_sentences(question: str, hits: Sequence[Hit], budget: int, tokenizer: "Tokenizer") -> list[tuple[Hit, str]]:
@@ -150,16 +148,23 @@ def select_sentences(question: str, hits: Sequence[Hit], budget: int, tokenizer:
         if place >= _LEAST_SENTENCES and value < _WORTH_READING * ranked[0][0]:
             break  # what is worth this little only costs seconds
         start, end = hits[row].chunk.sentences[at]
-        cost = count_tokens(hits[row].chunk.text[start:end], tokenizer)
+        text = readable(question, hits[row].chunk.text[start:end])
+        if not text:
+            continue
+        cost = count_tokens(text, tokenizer)
         if row not in chosen:
             cost += count_tokens(_label(hits[row]), tokenizer) + 6
         if used + cost > budget:
             if not chosen:  # the best sentence is read in any case, cut to what fits
-                end = start + (end - start) * budget // cost
-                return [(hits[row], " ".join(hits[row].chunk.text[start:end].split()))]
+                return [(hits[row], " ".join(text[: len(text) * budget // cost].split()))]
             break
         used += cost
         chosen.setdefault(row, set()).add(at)
+    return joined_sentences(question, hits, chosen)
+
+
+def joined_sentences(question: str, hits: Sequence[Hit], chosen: Mapping[int, set[int]]) -> list[tuple[Hit, str]]:
+    """Return (hit, text) of the `chosen` sentences, by place of the hit and place in it; a gap is marked by an ellipsis."""
     excerpts = []
     for row in sorted(chosen):
         chunk, text, before = hits[row].chunk, "", -1
@@ -167,7 +172,7 @@ def select_sentences(question: str, hits: Sequence[Hit], budget: int, tokenizer:
             start, end = chunk.sentences[at]
             if before >= 0:
                 text += " " if at == before + 1 else " … "
-            text += " ".join(chunk.text[start:end].split())
+            text += " ".join(readable(question, chunk.text[start:end]).split())
             before = at
         excerpts.append((hits[row], text))
     return excerpts

@@ -55,6 +55,18 @@ class Usage:
         read = sum(count_tokens(str(message.content), tokenizer) for message in messages)
         return replace(self, prompt_tokens=read, answer_tokens=count_tokens(written, tokenizer))
 
+    def plus(self, other: "Usage") -> "Usage":
+        """Return what this and a later request for the same answer cost together; without a price."""
+        return replace(
+            self,
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            answer_tokens=self.answer_tokens + other.answer_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            seconds_reading=self.seconds_reading + other.seconds_reading,
+            seconds_writing=self.seconds_writing + other.seconds_writing,
+            estimated=self.estimated or other.estimated,
+        )
+
     def priced(self, settings: "Settings") -> "Usage":
         """Return this with the price of the tokens, when the settings hold prices."""
         if settings.price_in is None and settings.price_out is None:

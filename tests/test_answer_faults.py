@@ -142,7 +142,6 @@ FAILURES = {
     "ends without an end": Reply((f"{FACT}. And bears",), chunked=False),
     "invalid JSON": stream(f"{FACT}. And bears", Raw(b"data: {oops\n\n")),
     "empty": stream(Finish()),
-    "repeats for ever": stream(f"{FACT}. And bears", Repeat(" and bears", 0.02)),
     "prompt too long": error(400, "the request exceeds the available context size", "exceed_context_size_error"),
 }
 

@@ -7,7 +7,7 @@ from assistant.bundled_embedding import _model_folder
 from assistant.chunking import Chunk
 from assistant.embedding import unbounded
 from assistant.examples import EXAMPLES, SYSTEM
-from assistant.prompt import build_messages, count_tokens, is_refusal, select_sentences
+from assistant.prompt import build_messages, count_tokens, select_sentences
 from assistant.retrieval import Hit
 from assistant.sentences import split_sentences
 from assistant.settings import Settings
@@ -62,19 +62,3 @@ def test_a_larger_endpoint_reads_more(settings: Callable[..., Settings], tokeniz
         "ship", hits, [], settings(OPENAI_BASE_URL="http://127.0.0.1:1/v1", ASSISTANT_CHAT_MODEL="m"), tokenizer
     )
     assert len(str(large[-1].content)) > 2 * len(str(small[-1].content))
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("NOT IN THE DOCUMENTS", True),
-        ("Not in the documents.", True),
-        (" NOT IN THE DOC", True),
-        ("Not in the documents. The passages speak of ships.", True),
-        ("Not", False),
-        ("Nothing was lost.", False),
-        ("", False),
-    ],
-)
-def test_a_refusal_is_recognised_while_it_is_written(text: str, expected: bool) -> None:
-    assert is_refusal(text) is expected

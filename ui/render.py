@@ -197,6 +197,8 @@ def _state_html(answer: Answer) -> str:
         line = f"Waiting: {answer.ahead} ahead"
     elif not answer.passages:
         line = "Searching"
+    elif answer.progress:
+        line = "Reading part {} of {}".format(*answer.progress)
     else:
         line = "Reading the passages"
     return f'<div class="state" role="status">{line}{_dots()}</div>'
