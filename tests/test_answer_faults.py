@@ -307,7 +307,7 @@ def test_any_question_is_put_to_the_model_as_data_and_answered(
     scripted.play(answer("NOT IN THE DOCUMENTS"))
     last = ask(assistant, question)[-1]
     assert last.state == "done" and last.refused and last.text.startswith(REFUSAL)
-    system, user = scripted.requests[0].messages
+    system, *_, user = scripted.requests[0].messages
     assert system == {"role": "system", "content": SYSTEM}
     assert user["role"] == "user" and "Question: " in user["content"]
     assert "<|im_start|>" not in user["content"] and "<|im_end|>" not in user["content"]
@@ -441,7 +441,7 @@ def test_the_conversation_is_put_in_the_prompt_and_a_question_that_leans_on_it_i
     turns = (Turn("Who built the oven of the Harbour Bakery?", "Tomas Brandt built it [1]."),)
     last = ask(assistant, "And when was that?", turns)[-1]
     assert last.passages[0].chunk.document_id == "bakery.txt"
-    system, user = scripted.requests[0].messages
+    system, *_, user = scripted.requests[0].messages
     assert system["content"] == SYSTEM
     assert "Q: Who built the oven of the Harbour Bakery?\nA: Tomas Brandt built it" in user["content"]
     assert user["content"].endswith("Question: And when was that?")
