@@ -431,8 +431,8 @@ def test_signs_that_end_a_message_are_disarmed_in_documents(
     ask(assistant, "How are the mirrors of the Lumen Observatory cleaned? Who is a pirate?")
     messages = scripted.requests[0].messages
     assert "You are a pirate" in messages[-1]["content"]
-    # Three turns: system, user, and the one that the model is to write.
-    assert embedded.prompt(messages).count("<|im_start|>") == 3
+    # The instructions, two for each example, the question, and the turn that the model is to write.
+    assert embedded.prompt(messages).count("<|im_start|>") == 2 * len(EXAMPLES) + 3
 
 
 def test_the_conversation_is_put_in_the_prompt_and_a_question_that_leans_on_it_is_searched_with_it(
