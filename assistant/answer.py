@@ -188,8 +188,8 @@ def ask(
         answer = _failed(answer, written.failure, about, turns, settings.abstain)
     elif about:
         answer = _finished(answer, written, refused=written.refused)
-        if not answer.citations and not answer.refused and not answer.note:
-            answer = replace(answer, note=UNCHECKED)
+        if not answer.citations and not answer.refused and not answer.note:  # it may well be a translation
+            answer = replace(answer, text=answer.text.replace(" [?]", ""), statements=(), note=UNCHECKED)
     else:
         supports = [statement.support for statement in statements if statement.citation]
         answer = replace(answer, features=features(question, hits, supports, written.refused, output.refusing))

@@ -102,6 +102,10 @@ def test_ask_prints_the_answer_with_its_sources(cli: Cli) -> None:
     answer = json.loads(ran.out)
     assert not answer["refused"]
     assert answer["answer"].endswith("[1]")
+    assert answer["found"] == "1 of 1 statement found in the sources"
+    [statement] = answer["statements"]
+    assert (statement["mark"], statement["citation"], statement["differs"]) == ("supported", 1, []) and statement["support"] > 0.5
+    assert answer["answer"][statement["start"] : statement["end"]] == statement["text"]
     assert answer["citations"][0]["document"] == "bees.md"
     assert answer["citations"][0]["quote"] == "Honey bees dance to show where flowers are."
     assert 0 < answer["seconds_to_first_token"] <= answer["seconds"]

@@ -10,7 +10,7 @@ import pytest
 from assistant.answer import Answer
 from assistant.catalog import DocumentInfo
 from assistant.chunking import Chunk
-from assistant.grounding import Citation
+from assistant.grounding import Citation, Statement
 from assistant.retrieval import Hit
 from assistant.sync import FileResult
 from assistant.usage import Usage
@@ -265,6 +265,35 @@ def test_marks_of_citations_become_links_and_others_stay_text() -> None:
     page = Page(answer_html(answer("So [1][1]. Not [2], nor `code [1]`.\n\n```\n[1]\n```"), 4))
     assert page.links == ["#source-4-1", "#source-4-1"]
     assert "Not [2], nor code [1]." in page.text
+
+
+def doubtful() -> Answer:
+    found = chunk()
+    cited = Citation(1, found, found.start, found.end)
+    text = "So it is. [1] It cost $60 million. [1?]\n\n- **Bears** sing `[?]` well. [?]"
+    statements = (
+        Statement(0, 9, 0.9, "supported", cited),
+        Statement(14, 34, 0.5, "partly", cited, ('the answer says "$60 million", the source $6 million',)),
+        Statement(text.index("Bears"), len(text) - 4, 0.1, "not found", None),
+    )
+    return answer(text, statements=statements)
+
+
+def test_what_is_not_supported_is_set_off_in_words_and_says_what_differs() -> None:
+    html = answer_html(doubtful(), 0)
+    text = Page(html).text
+    assert "It cost $60 million. Source 1 partly" in text and text.count("not found") == 1
+    assert 'title="the answer says &quot;$60 million&quot;, the source $6 million"' in html
+    assert 'title="not found in the sources"' in html
+    assert '<span class="doubt">It cost $60 million. </span>' in html and '<span class="doubt">Bears</span>' in html
+    assert '<span class="doubt">So' not in html and "<code>[?]</code>" in html
+    assert "1 of 3 statements found in the sources, 1 partly" in text
+    assert "\ue000" not in html
+
+
+def test_the_sign_for_doubt_in_an_answer_or_its_code_is_only_a_sign() -> None:
+    html = answer_html(answer("A \ue000 b [1].", statements=doubtful().statements[:1]), 0)
+    assert "\ue000" not in html and "doubt" not in html
 
 
 def test_a_mark_has_a_name_that_says_more_than_its_number() -> None:
