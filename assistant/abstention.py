@@ -1,7 +1,7 @@
 """Do the documents answer the question? Decided from what was found and from how the passages support the draft.
 
 A logistic regression on a few named features gives the probability that they do. The embedded model must write a draft and
-tells how likely it was to refuse instead, the best of the features; other models refuse by themselves. The weights for each,
+tells how sure it was, and how likely to refuse instead; other models refuse by themselves. The weights for each,
 the thresholds and their error rates are in `abstention.json`, which `python -m eval abstain --fit` writes.
 """
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from assistant.chat_model import Confidence
 from assistant.errors import UserError
 from assistant.lexical import query_terms, terms
 from assistant.retrieval import Hit
@@ -21,8 +22,9 @@ from assistant.settings import Level
 FITTED = Path(__file__).with_name("abstention.json")
 # What the regression weighs; the other features decide by themselves.
 WEIGHED = ("score", "dense", "lexical", "evidence", "terms_found", "support")
-TOLD = (*WEIGHED, "refusing")  # the same for a model that tells how likely its refusal was
-_LEAST_ODDS = 6.0  # log odds of the refusal beyond which more says nothing
+TOLD = (*WEIGHED, "refusing", "first", "mean")  # the same for a model that tells how sure it was
+_MOST_ODDS = 6.0  # log odds of the refusal beyond which more says nothing
+_LEAST_LOG = -6.0  # the same for the logarithm of a token's probability
 _WORD = re.compile(r"[^\W_](?:[^\W_]|[\u0300-\u036f])*")  # accents may stand by themselves
 _MOST_UNKNOWN = 5  # runs of words named in a refusal
 # Words of the request, not of the matter: that they stand nowhere says nothing.
@@ -39,14 +41,14 @@ class Fitted:
 
 
 def features(
-    question: str, hits: Sequence[Hit], supports: Sequence[float], refused: bool, refusing: float | None = None
+    question: str, hits: Sequence[Hit], supports: Sequence[float], refused: bool, confidence: Confidence | None = None
 ) -> dict[str, float]:
-    """Return what speaks for and against the answer, each about 0 to 1.
+    """Return what speaks for and against the answer, each about 0 to 1 but the last three.
 
     `supports` are the supports of the draft's statements, `refused` says that the model wrote that the passages don't
-    answer, and `refusing` how likely it was to begin with that, where the model tells (`chat_model.Output`). The best passage's "score", the most of any passage for "dense", "lexical" and "evidence" (half the sentence's
+    answer, and `confidence` how sure it was of the draft, where it tells. The best passage's "score", the most of any passage for "dense", "lexical" and "evidence" (half the sentence's
     cosine and share of the question's terms, added), the share of the question's terms found in any passage, and the
-    "support" of the best statement.
+    "support" of the best statement; the log odds of the model's refusal and the logarithms of its draft's probabilities.
     """
     wanted = set(query_terms(question))
     found = wanted.intersection(terms("\n".join(hit.chunk.prefix + hit.chunk.text for hit in hits)))
@@ -58,13 +60,18 @@ def features(
         "terms_found": len(found) / len(wanted) if wanted else 1.0,
         "support": max(supports, default=0.0),
         "refused": float(refused),
-        **({} if refusing is None else {"refusing": _log_odds(refusing) / _LEAST_ODDS}),
+        **({} if confidence is None else _sureness(confidence)),
     }
 
 
-def _log_odds(probability: float) -> float:
-    inside = min(max(probability, 1e-9), 1 - 1e-9)
-    return max(min(math.log(inside / (1 - inside)), _LEAST_ODDS), -_LEAST_ODDS)
+def _sureness(confidence: Confidence) -> dict[str, float]:
+    refusing = min(max(confidence.refusing, 1e-9), 1 - 1e-9)
+    odds = math.log(refusing / (1 - refusing))
+    return {
+        "refusing": max(min(odds, _MOST_ODDS), -_MOST_ODDS) / _MOST_ODDS,
+        "first": max(confidence.first, _LEAST_LOG),
+        "mean": max(confidence.mean, _LEAST_LOG),
+    }
 
 
 def decide(features: Mapping[str, float], level: Level, fitted: Fitted | None = None) -> bool:

@@ -192,7 +192,7 @@ def ask(
             answer = replace(answer, text=answer.text.replace(" [?]", ""), statements=(), note=UNCHECKED)
     else:
         supports = [statement.support for statement in statements if statement.citation]
-        answer = replace(answer, features=features(question, hits, supports, written.refused, output.refusing))
+        answer = replace(answer, features=features(question, hits, supports, written.refused, output.confidence))
         answer = _finished(answer, written, _is_guess(answer, written, plan, settings.abstain), plan)
     if answer.refused and not about:
         answer = _refusal(answer, collection, filter)
@@ -256,9 +256,9 @@ def _is_guess(answer: Answer, written: Written, plan: Plan | None, level: Level)
 
 def _doubtful(answer: Answer, output: Output, level: Level) -> bool:
     """Whether a draft may well be refused when it is whole: it is not shown in the making, to be taken back."""
-    if output.refusing is None:
+    if output.confidence is None:
         return False
-    return decide(features(answer.question, answer.passages, [_MIDDLING], refused=False, refusing=output.refusing), level)
+    return decide(features(answer.question, answer.passages, [_MIDDLING], refused=False, confidence=output.confidence), level)
 
 
 def _refusal(answer: Answer, collection: Collection, filter: Filter) -> Answer:

@@ -33,12 +33,24 @@ _TAGS = ("<think>", "</think>")
 
 
 @dataclass(frozen=True)
+class Confidence:
+    """How sure the model was of a draft: `refusing` is the probability, 0 to 1, that it had begun with the refusal instead.
+
+    `first` is the natural logarithm of the probability of its first token, `mean` that of all its tokens on average.
+    """
+
+    refusing: float
+    first: float
+    mean: float
+
+
+@dataclass(frozen=True)
 class Output:
     """All the model wrote so far. `ahead` counts the questions that are answered before this one.
 
-    `cut` says that the model ran into its length limit, `damaged` that parts of what it sent could not be read. `refusing` is
-    how likely the model was to begin with the refusal when it wrote a draft, 0 to 1; None where that isn't known. `usage`
-    tells what was read and written as far as the server told it (`Usage.counted` fills in the rest); None while nothing was.
+    `cut` says that the model ran into its length limit, `damaged` that parts of what it sent could not be read.
+    `confidence` is how sure it was of a draft, None where the server doesn't tell. `usage` tells what was read and written as
+    far as the server told it (`Usage.counted` fills in the rest); None while nothing was.
     """
 
     text: str = ""
@@ -46,7 +58,7 @@ class Output:
     ahead: int = 0
     cut: bool = False
     damaged: bool = False
-    refusing: float | None = None
+    confidence: Confidence | None = None
     usage: Usage | None = field(default=None, compare=False)  # times differ from run to run
 
 
@@ -168,8 +180,8 @@ class ChatModel:
     def stream(self, messages: Sequence["BaseMessage"], draft: bool = False) -> Generator[Output, None, None]:
         """Yield all that was written so far, several times a second, also while nothing is written.
 
-        For a `draft` the embedded model may not begin with the refusal: it tells how likely that was (`Output.refusing`),
-        so that it can be weighed with what else speaks for and against the draft.
+        For a `draft` the embedded model may not begin with the refusal: it tells how sure it is
+        (`Output.confidence`), so that this can be weighed with what else speaks for and against the draft.
         Closing the iterator breaks the connection, which frees the model. Raises `ModelError` when
         the model can't be reached, breaks off, says nothing or takes too long; what was yielded
         before stands.
@@ -218,7 +230,7 @@ class ChatModel:
         pumping = self._pump(messages, arrived, stopped, draft)
         begun = heard = shown = time.monotonic()
         content = reasoning = finish = ""
-        refusing: float | None = None
+        tokens: list[Any] = []
         usage = Usage(self.name)
         damaged = False
         try:
@@ -237,7 +249,7 @@ class ChatModel:
                     if _turned_down(item) and getattr(self._model, "stream_usage", False):
                         raise _Rejected(failure)
                     tagged, text = split_thinking(content, final=True)
-                    yield Output(text, reasoning or tagged, refusing=refusing, usage=usage)
+                    yield Output(text, reasoning or tagged, confidence=_confidence(tokens), usage=usage)
                     raise failure from None
                 elif item is _END:
                     break
@@ -245,13 +257,12 @@ class ChatModel:
                     heard = now
                     thought, written, ended = _read_chunk(item)
                     usage = _used(usage, item, now - begun, first=not (content or reasoning))
-                    if draft and refusing is None and written:
-                        refusing = _refusing(item)
+                    tokens += _probabilities(item)
                     damaged, ended = (True, "") if ended == DAMAGED else (damaged, ended)
                     reasoning, content, finish = reasoning + thought, content + written, finish or ended
                 if arrived.empty() or now - shown > _TICK_SECONDS:
                     tagged, text = split_thinking(content, final=False)
-                    yield Output(text, reasoning or tagged, refusing=refusing, usage=usage)
+                    yield Output(text, reasoning or tagged, confidence=_confidence(tokens), usage=usage)
                     shown = time.monotonic()
                 if now - begun > _WHOLE_SECONDS:
                     raise ModelError(f"The model took over {_WHOLE_SECONDS:.0f} seconds: try again, or choose a faster one.")
@@ -264,11 +275,13 @@ class ChatModel:
                 yield Output(text, reasoning or tagged, usage=usage)
                 raise _no_answer(self._settings)
             if not finish and (content or reasoning):
-                yield Output(text, reasoning or tagged, refusing=refusing, usage=usage)
+                yield Output(text, reasoning or tagged, confidence=_confidence(tokens), usage=usage)
                 raise ModelError("The connection to the model broke off: ask again.")
             if not text.strip():
                 raise ModelError("The model's answer was empty: ask again, or choose another model.")
-            yield Output(text, reasoning or tagged, cut=finish == "length", damaged=damaged, refusing=refusing, usage=usage)
+            yield Output(
+                text, reasoning or tagged, cut=finish == "length", damaged=damaged, confidence=_confidence(tokens), usage=usage
+            )
         finally:
             stopped.set()  # some libraries swallow a cancellation and would read on
             pumping.cancel()
@@ -362,16 +375,22 @@ def _read_chunk(chunk: Any) -> tuple[str, str, str]:
     return reasoning, text, str((chunk.response_metadata or {}).get("finish_reason") or "")
 
 
-def _refusing(chunk: Any) -> float | None:
-    """Return how likely the refusal was where `chunk`, the first with text, stands; None when the server doesn't tell.
-
-    The probabilities are those before the bias.
-    """
+def _probabilities(chunk: Any) -> list[Any]:
+    """Return what a chunk tells of the probabilities of its tokens, one entry a token; empty where the server doesn't."""
     try:
-        likeliest = chunk.response_metadata["logprobs"]["content"][0]["top_logprobs"]
+        return list(chunk.response_metadata["logprobs"]["content"])
+    except (AttributeError, KeyError, TypeError):
+        return []
+
+
+def _confidence(tokens: Sequence[Any]) -> Confidence | None:
+    """Return how sure the model was of the `tokens` it wrote; None where the server doesn't tell. A bias doesn't count."""
+    try:
+        logs = [float(token["logprob"]) for token in tokens]
         starts = {REFUSAL_WORDS.split()[0], REFUSAL_WORDS.split()[0].capitalize()}
-        return min(sum(math.exp(one["logprob"]) for one in likeliest if one["token"].strip() in starts), 1.0)
-    except (KeyError, IndexError, TypeError, ValueError, OverflowError):
+        refusing = sum(math.exp(one["logprob"]) for one in tokens[0]["top_logprobs"] if one["token"].strip() in starts)
+        return Confidence(min(refusing, 1.0), logs[0], sum(logs) / len(logs))
+    except (IndexError, KeyError, TypeError, ValueError, OverflowError):
         return None
 
 

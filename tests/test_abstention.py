@@ -10,7 +10,7 @@ import pytest
 
 from assistant.abstention import FITTED, TOLD, WEIGHED, Fitted, decide, features, load_fitted, unknown_words
 from assistant.answer import REFUSAL, Answer, Assistant
-from assistant.chat_model import ChatModel
+from assistant.chat_model import ChatModel, Confidence
 from assistant.errors import UserError
 from assistant.filters import EVERYTHING, Filter
 from assistant.lexical import terms
@@ -47,10 +47,11 @@ def test_without_any_support_a_draft_is_refused_whatever_was_fitted() -> None:
 
 def test_a_draft_that_the_model_had_rather_refused_is_refused() -> None:
     told = Fitted({"refusing": -6.0}, 0.0, {"strict": 0.6, "balanced": 0.4})
-    sure, unsure = (features("Who?", [], [1.0], refused=False, refusing=likely) for likely in (0.01, 0.9))
+    sure, unsure = (features("Who?", [], [1.0], False, Confidence(likely, -0.1, -0.2)) for likely in (0.01, 0.9))
     assert not decide(sure, "balanced", told) and decide(unsure, "balanced", told)
     assert features("Who?", [], [], refused=False).keys() == {*WEIGHED, "refused"}
-    assert features("Who?", [], [], refused=False, refusing=0.0)["refusing"] == -1.0
+    extreme = features("Who?", [], [], False, Confidence(0.0, -99.0, -0.5))
+    assert (extreme["refusing"], extreme["first"], extreme["mean"]) == (-1.0, -6.0, -0.5)
 
 
 @pytest.mark.parametrize("level", ["strict", "balanced", "off"])
