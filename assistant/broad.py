@@ -100,6 +100,7 @@ _NUMBERED = re.compile(rf"\b{_NUMBER}\s+((?:\w+[\s-]+){{0,2}}\w+)", re.IGNORECAS
 _COUNTED = re.compile(r"\bhow many\s+((?:\w+\s+){0,2}?\w+)", re.IGNORECASE)
 _STATED = 0.6  # of the question's terms that a sentence with a number must hold to be where the number is stated
 _FEW = 3  # with fewer terms the number must stand right before what is counted
+_ALL = re.compile(r"\bthere\b|\bmentioned\b|\bnamed\b|\blisted\b|\bdocuments?\b|\baltogether\b|\bin (?:total|all)\b", re.IGNORECASE)
 _LOOKED_AT = 3  # passages in which it is looked for
 
 
@@ -135,9 +136,12 @@ def is_count(question: str) -> bool:
 def is_stated(question: str, hits: Sequence[Hit]) -> bool:
     """Whether one sentence of the best `hits` holds a number and most of the terms of a question that asks how many.
 
-    Then the number can be read there, and nothing need be counted.
+    Then the number can be read there, and nothing need be counted. So it is when the question says much more than
+    what is to be counted: that is one fact, which stands in one place if anywhere.
     """
     wanted = set(topic(question))
+    if len(wanted) > _FEW and not _ALL.search(question):
+        return True
     counted = _COUNTED.search(question)
     nouns = set(terms(counted[1])) if counted else set()
     for hit in hits[:_LOOKED_AT]:
