@@ -240,8 +240,7 @@ def _read(
             answer = replace(answer, usage=answer.usage.plus(usage) if answer.usage else usage)
         written = settle(output, question)
         grounding = Grounding(hits, collection.passage_vectors(hits), collection.embedder)
-        grounded = ground(written.text, grounding, final=written.whole)
-        notes.append(kept_notes(grounded.text, grounded.citations, part))
+        notes.append(kept_notes(written, grounding, part))
     return answer, answer_messages(question, plan.kind, fitting_notes(notes, plan, question, settings, collection))
 
 

@@ -91,12 +91,16 @@ _CUES = frozenset(
         "many document documents report paper article file files text corpus collection passages say says one two three four five from und et y con"
     )
 )
-_NUMBER = re.compile(
-    r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozens?|hundreds?|thousands?|millions?|billions?|"
-    r"fifteen|twenty|thirty|forty|fifty|no|none|several)\b",
-    re.IGNORECASE,
+_NUMBER = (
+    r"(?:\d[\d.,]*|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozens?|hundreds?|thousands?|millions?|billions?"
+    r"|fifteen|twenty|thirty|forty|fifty|no|none|several)"
 )
+_A_NUMBER = re.compile(rf"\b(?!(?:1[5-9]|20)\d\d\b){_NUMBER}\b", re.IGNORECASE)  # and no year
+_NUMBERED = re.compile(rf"\b{_NUMBER}\s+((?:\w+[\s-]+){{0,2}}\w+)", re.IGNORECASE)
+_COUNTED = re.compile(r"\bhow many\s+((?:\w+\s+){0,2}?\w+)", re.IGNORECASE)
 _STATED = 0.6  # of the question's terms that a sentence with a number must hold to be where the number is stated
+_FEW = 3  # with fewer terms the number must stand right before what is counted
+_ALL = re.compile(r"\bthere\b|\bmentioned\b|\bnamed\b|\blisted\b|\bdocuments?\b|\baltogether\b|\bin (?:total|all)\b", re.IGNORECASE)
 _LOOKED_AT = 3  # passages in which it is looked for
 
 
@@ -132,16 +136,26 @@ def is_count(question: str) -> bool:
 def is_stated(question: str, hits: Sequence[Hit]) -> bool:
     """Whether one sentence of the best `hits` holds a number and most of the terms of a question that asks how many.
 
-    Then the number can be read there, and nothing need be counted.
+    Then the number can be read there, and nothing need be counted. So it is when the question says much more than
+    what is to be counted: that is one fact, which stands in one place if anywhere.
     """
     wanted = set(topic(question))
-    if not wanted:
-        return False
+    if len(wanted) > _FEW and not _ALL.search(question):
+        return True
+    counted = _COUNTED.search(question)
+    nouns = set(terms(counted[1])) if counted else set()
     for hit in hits[:_LOOKED_AT]:
-        about = set(terms(hit.chunk.prefix))
+        about = set(terms(hit.chunk.prefix)) & wanted
         for start, end in hit.chunk.sentences:
             sentence = hit.chunk.text[start:end]
             held = set(terms(sentence)) & wanted
-            if held and _NUMBER.search(sentence) and len(held | (about & wanted)) >= _STATED * len(wanted):
+            if not held or len(held | about) < _STATED * len(wanted):
+                continue
+            if (len(wanted) >= _FEW and _A_NUMBER.search(sentence)) or _numbers(sentence, nouns):
                 return True
     return False
+
+
+def _numbers(sentence: str, nouns: set[str]) -> bool:
+    """Whether a number stands right before one of the terms, as in "40 small ships"."""
+    return any(nouns & set(terms(match[1])) for match in _NUMBERED.finditer(sentence))

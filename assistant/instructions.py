@@ -31,14 +31,16 @@ PATTERNS = tuple(
         r"\b(?:your|the|hidden|initial|full|entire) (?:system|developer) (?:prompt|message|instructions?)\b|\bsystem prompt\b",
         r"\b(?:reveal|repeat|print|show|output|disclose|leak|display|recite|quote|give (?:me|us))\b[^.!?]{0,40}\b(?:your|the) (?:(?:hidden|initial|original|exact|full|secret|own) )*(?:instructions|prompt|system message)\b",
         rf"\byou are (?:now |no longer |actually |only |just )*(?:an? |the |my )?(?:\w+ )?{_MODEL}\b",
-        r"\byou are (?:now|no longer) (?:an?|the|in|bound|called|named|going|allowed|free|DAN)\b|\byou (?:must|will|shall) now (?:act|answer|behave|speak|pretend|obey|respond)\b",
+        r"\byou are (?:now|no longer) (?:bound|called|named|free|DAN|in \w+ mode)\b|\byou (?:must|will|shall) now (?:act|answer|behave|speak|pretend|obey|respond)\b",
+        rf"\byou are \w+, (?:an? |the )?(?:\w+ )?{_MODEL}\b|\bfrom now on,? you (?:are|will|must|only|shall|always|speak|answer)\b",
+        r"\byour (?:only|whole|entire|sole) (?:output|answer|reply|response)\b|^\W*passages:\s*\[\d",
         r"\b(?:pretend|act as if|imagine|behave as if|roleplay)\b[^.!?]{0,20}\b(?:you are|you['’]re|to be) (?:an? |the |my )",
         rf"\b(?:attention|note|notice|important|instructions?|message|warning|hint|reminder|to|dear|hey|hello|for|as)(?: (?:to|for|from))?(?: (?:all|any|the|every))?[ ,:]+{_MODEL}s?(?: (?:reading|processing|answering|summari[sz]ing|that reads?|who reads?)\b|[:,!—–-])",
         rf"\b(?:if|when|whenever) (?:you are|you['’]re) (?:an? |the )?(?:\w+ )?{_MODEL}\b",
         rf"\b(?:instead|must|should|shall|will|only|always|please|now|then|just|simply|to this|and)[ ,:]+{_TELL} (?:only |exactly |simply |just |with )*(?:the (?:word|words|phrase|text|following|sentence|line|string)|with|exactly|only|nothing)\b[^.!?]*\b(?-i:[A-Z]{{4,}})\b",
         rf"\b(?:{_TELL}|speak) (?:only |all |exclusively |everything |strictly |solely )+(?:in |with |using |the )?(?:\w+ )?(?:french|german|spanish|italian|chinese|latin|emoji|emojis|base64|json|rhymes?|pirate|riddles|capital letters|uppercase|word|words|phrase)\b",
         r"\b(?:do not|don['’]t|never|refuse to|must not|should not) (?:answer|respond to|reply to) (?:the |this |any |that |all )?(?:user|question|query|questions|prompt|reader)s?\b",
-        r"\b(?:in|to|at the (?:end|start|beginning) of|with|before|after) (?:every|each|your|all your|any of your) (?:answers?|response|reply|replies|output|summary)\b",
+        r"\b(?:in|to|at the (?:end|start|beginning) of|with|before|after|end|begin|start|finish) (?:every|each|your|all your|any of your) (?:answers?|response|reply|replies|output|summary)\b(?! (?:sheet|key|book|box|form|card)s?\b)",
         r"\b(?:the|this|that|user['’]s) question is (?:wrong|a test|a trap|invalid|malicious|not real|a trick)\b|\bwhen (?:you are |you['’]re )?asked (?:about|for|anything|who|what|when|how|where|any)\b[^.!?]{0,60}\b(?:say|answer|reply|respond|claim|state|tell|always|insist)\b",
         r"\b(?:new|updated|secret|additional) (?:system |developer |admin )?(?:instructions?|task|prompt|directive|orders)\s*(?::|for you\b|is to\b|are to\b)",
         r"\b(?:developer|debug|god|DAN|jailbreak|admin(?:istrator)?|maintenance|unrestricted) mode (?:enabled|activated|on|is)\b|\bdo anything now\b|\bjailbr(?:eak|oken)\b",
@@ -48,7 +50,7 @@ PATTERNS = tuple(
         r"\b(?:decode|execute|follow|obey|run)\b[^.!?]{0,40}\bbase64\b|\bbase64\b[^.!?]{0,40}\b(?:and (?:follow|obey|execute|do)|instructions?)\b",
     )
 )
-_PIECE = re.compile(r"(?<=[.!?])(?=[\s<\[*])|\n")
+_PIECE = re.compile(r"(?<=[.?])(?=[\s<\[*])|(?<=!)(?=[\s<*])|\n")
 _ASKED_ABOUT = re.compile(
     r"\b(?:instructions?|prompts?|injections?|ignore|ignored|jailbreak\w*|attack\w*|language models?|LLMs?|chatbots?|assistants?|AI)\b",
     re.IGNORECASE,
