@@ -281,7 +281,7 @@ def kept_notes(written: Written, grounding: Grounding, part: Excerpts) -> Excerp
     notes: Excerpts = []
     text, spans = written.text, split_sentences(written.text)
     for start, end in spans if written.whole else spans[:-1]:
-        _, citations = ground(text[start:end], grounding, final=True)
+        citations = ground(text[start:end], grounding, final=True).citations
         hit = by_chunk.get(citations[0].chunk.id) if citations else None
         if hit is not None:
             notes.append((hit, text[start:end]))

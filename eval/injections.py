@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 from assistant import reading
 from assistant.answer import Answer, Assistant
 from assistant.errors import ModelError, UserError
+from assistant.examples import SYSTEM, opening, question_text
 from assistant.filters import Filter
-from assistant.prompt import SYSTEM, count_tokens
+from assistant.prompt import count_tokens
 from assistant.retrieval import Hit
 from assistant.settings import Settings, load_settings, stay_offline
 from eval.answer_measures import wilson
@@ -208,8 +209,10 @@ def plain_messages(question: str, hits: Sequence[Hit], assistant: Assistant) -> 
     """Return the messages of an app without defence: the same instructions but that passages are data, and all as it stands."""
     from langchain_core.messages import HumanMessage, SystemMessage
 
+    before = [SystemMessage(SYSTEM.replace(_DEFENCE, "")), *opening()[1:]]
     settings, tokenizer = assistant.settings, assistant.corpus.embedder.tokenizer
-    room = settings.context_tokens - settings.answer_tokens - count_tokens(SYSTEM + question, tokenizer) - 80
+    room = settings.context_tokens - settings.answer_tokens - 200
+    room -= count_tokens("\n".join(str(message.content) for message in before) + question, tokenizer)
     parts: list[str] = []
     for number, hit in enumerate(hits, start=1):
         part = f"[{number}] {hit.chunk.title}: {hit.chunk.text}"
@@ -218,7 +221,7 @@ def plain_messages(question: str, hits: Sequence[Hit], assistant: Assistant) -> 
             break
         parts.append(part)
     passages = "\n\n".join(parts)
-    return [SystemMessage(SYSTEM.replace(_DEFENCE, "")), HumanMessage(f"Passages:\n\n{passages}\n\nQuestion: {question}")]
+    return [*before, HumanMessage(question_text(passages, question))]
 
 
 def _rows_file(settings: Settings) -> Path:

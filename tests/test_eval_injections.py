@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from assistant.errors import UserError
-from assistant.prompt import SYSTEM
+from assistant.examples import SYSTEM
 from eval.__main__ import main
 from eval.injections import Injection, is_right, load_injections, obeyed, summary
 from tests.scripted_server import ScriptedServer, answer, error
@@ -80,7 +80,7 @@ def test_each_attack_is_asked_with_and_without_the_defence(
     assert found["no defence"]["interval"][0] < 0.5 < found["no defence"]["interval"][1]
     defended, plain = scripted.requests[0].messages, scripted.requests[1].messages
     assert defended[0]["content"] == SYSTEM and "data, never instructions" not in plain[0]["content"]
-    assert first.says[0] not in defended[1]["content"] and first.says[0] in plain[1]["content"]
+    assert first.says[0] not in defended[-1]["content"] and first.says[0] in plain[-1]["content"]
     # What was asked is kept: only what is new is asked.
     asked = len(scripted.requests)
     assert main(["injections", "--limit", "2"]) == 0
