@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from assistant.broad import CUES, kind
 from assistant.chat_model import Confidence
 from assistant.errors import UserError
 from assistant.lexical import query_terms, terms
@@ -119,7 +120,7 @@ def unknown_words(question: str, lacking: Callable[[Sequence[str]], Sequence[str
 
     `lacking` returns those of the terms it is given that no document has. Neighbours are one entry; five at most.
     """
-    missing = set(lacking(query_terms(question))) - _REQUEST
+    missing = set(lacking(query_terms(question))) - _REQUEST - (CUES if kind(question) != "point" else frozenset())
     runs: list[tuple[int, int]] = []
     for word in _WORD.finditer(question):
         own = terms(word.group())

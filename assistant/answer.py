@@ -152,6 +152,7 @@ def ask(
         return
 
     tokenizer = collection.embedder.tokenizer
+    phrases_answer = question if plan is None else ""  # the names in a list are statements by themselves
     output, failure, shown_at, messages, shown = Output(), "", -1.0, list["BaseMessage"](), list(hits)
     try:
         if plan is not None:
@@ -170,7 +171,7 @@ def ask(
                 if now() - shown_at >= _SNAPSHOT_SECONDS:
                     shown_at = now()
                     shown_now = "" if _doubtful(answer, output, settings.abstain) else draft(output, question)
-                    text, statements, citations = ground(shown_now, grounding, final=False, question=question)
+                    text, statements, citations = ground(shown_now, grounding, final=False, question=phrases_answer)
                     yield replace(answer, text=text, citations=citations, statements=statements)
     except ModelError as error:
         failure = str(error)
@@ -179,7 +180,7 @@ def ask(
         answer = replace(answer, usage=(answer.usage.plus(usage) if answer.usage else usage).priced(settings))
     written = settle(output, question, failure)
     text, statements, citations = (
-        ground(written.text, grounding, final=written.whole, question=question)
+        ground(written.text, grounding, final=written.whole, question=phrases_answer)
         if written.checkable
         else Grounded(written.text, (), ())
     )

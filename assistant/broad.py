@@ -81,7 +81,7 @@ _SIDES = tuple(
     )
 )
 # The words that make it such a question, and say nothing about its topic.
-_CUES = frozenset(
+CUES = frozenset(
     terms(
         "summarise summarize summary sum up recap outline overview digest abstract gist bottom line main key central major most important "
         "essential point points idea ideas takeaway takeaways message messages finding findings topic topics theme themes conclusion "
@@ -114,7 +114,7 @@ def kind(question: str) -> Kind:
 
 def topic(question: str) -> list[str]:
     """Return the terms of `question` that say what it is about, in order; none for "Summarise the documents"."""
-    return [term for term in dict.fromkeys(terms(question)) if term not in _CUES]
+    return [term for term in dict.fromkeys(terms(question)) if term not in CUES]
 
 
 def sides(question: str) -> tuple[str, str] | None:

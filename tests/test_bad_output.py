@@ -68,7 +68,7 @@ REPEATED: dict[str, tuple[list[Event], str]] = {
     "two words, without a pause": ([f"{FACT}. And bears", Repeat(" and bears")], "And bears…"),
     "a cycle of sentences": (
         [f"{FACT}. ", Repeat("It has a dome. It has a stair. The dome can turn. ", 0.01)],
-        "The dome can turn.",
+        "The dome can turn. [?]",
     ),
 }
 

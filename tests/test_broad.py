@@ -283,3 +283,15 @@ def test_a_broad_question_that_the_documents_do_not_answer_is_refused(assistant:
     scripted.play(answer("NOT IN THE DOCUMENTS"))
     last = ask(assistant, "List all dinosaurs")[-1]
     assert last.refused and last.text.startswith(REFUSAL)
+
+
+def test_the_names_in_a_list_are_looked_up_one_by_one(assistant: Assistant, scripted: ScriptedServer) -> None:
+    scripted.play(answer("- Avelin\n- Borgo\n- Zanzibar"))
+    last = ask(assistant, "List all towns that are mentioned")[-1]
+    assert [statement.mark for statement in last.statements] == ["supported", "supported", "not found"]
+    assert last.text.splitlines()[2] == "- Zanzibar [?]"
+
+
+def test_a_refused_broad_question_names_no_words_that_only_make_its_kind(assistant: Assistant, scripted: ScriptedServer) -> None:
+    scripted.play(answer("NOT IN THE DOCUMENTS"))
+    assert ask(assistant, "List all the dinosaurs mentioned")[-1].unknown_words == ("dinosaurs",)
