@@ -192,8 +192,9 @@ def ask(
         if not answer.citations and not answer.refused and not answer.note:  # it may well be a translation
             answer = replace(answer, text=answer.text.replace(" [?]", ""), statements=(), note=UNCHECKED)
     else:
-        supports = [statement.support for statement in statements if statement.citation]
-        answer = replace(answer, features=features(question, hits, supports, written.refused, output.confidence))
+        if plan is None:
+            supports = [statement.support for statement in statements]
+            answer = replace(answer, features=features(hits, supports, written.refused, output.confidence))
         answer = _finished(answer, written, _is_guess(answer, written, plan, settings.abstain), plan)
     if answer.refused and not about:
         answer = _refusal(answer, collection, filter)
@@ -258,7 +259,7 @@ def _doubtful(answer: Answer, output: Output, level: Level) -> bool:
     """Whether a draft may well be refused when it is whole: it is not shown in the making, to be taken back."""
     if output.confidence is None:
         return False
-    return decide(features(answer.question, answer.passages, [_MIDDLING], refused=False, confidence=output.confidence), level)
+    return decide(features(answer.passages, [_MIDDLING], False, output.confidence), level)
 
 
 def _refusal(answer: Answer, collection: Collection, filter: Filter) -> Answer:

@@ -23,6 +23,7 @@ from eval.answer_sets import AnswerQuestion, AnswerSet, Half, golden_answer_set,
 from eval.answers import answered, rate, rate_line
 from eval.readme import save_result
 
+_STRENGTH = 0.1  # of the data against small weights: the features are correlated and the questions few
 MOST_WRONG = {"balanced": 0.08, "strict": 0.2}  # wrong refusals that a level may cost, of the answerable questions
 
 
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     if options.corpus:
         held_back["corpus"] = ask(None, "held back")
     drafts = [case for cases in fitting.values() for case in cases]
-    told = all("refusing" in case.features for cases in (fitting or held_back).values() for case in cases)
+    told = any("refusing" in case.features for cases in (fitting or held_back).values() for case in cases)
     fits = {told: fit(drafts, TOLD if told else WEIGHED) for told in {told, False}} if options.fit else {}
     fitted = fits[told] if fits else load_fitted(told)
     found = {name: rates(cases, fitted) for name, cases in held_back.items()}
@@ -102,13 +103,13 @@ def fit(cases: Sequence[Case], names: Sequence[str]) -> Fitted:
     import numpy as np
     from sklearn.linear_model import LogisticRegression
 
-    drafts = [case for case in cases if not decide(case.features, "off")]
+    drafts = [case for case in cases if not decide(case.features, "off") and case.features.keys() >= set(names)]
     labels = [case.answerable for case in drafts]
     if len(set(labels)) < 2:
         raise UserError(f"All {len(drafts):,} drafts are of one kind: fit on more questions, answerable and unanswerable ones.")
     values = np.array([[case.features[name] for name in names] for case in drafts])
     middle, spread = values.mean(axis=0), values.std(axis=0).clip(1e-6)
-    model = LogisticRegression(class_weight="balanced", max_iter=1000).fit((values - middle) / spread, labels)
+    model = LogisticRegression(class_weight="balanced", C=_STRENGTH, max_iter=1000).fit((values - middle) / spread, labels)
     scaled = model.coef_[0] / spread
     # As many digits as say something: the file is read by people too.
     weights = {name: round(float(weight), 4) for name, weight in zip(names, scaled, strict=True)}
