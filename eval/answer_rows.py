@@ -201,7 +201,7 @@ def rows_file(answer_set: AnswerSet, collection: Collection, settings: Settings)
         "embedding": collection.embedder.fingerprint,
         "settings": answer_settings(settings),
         "code": code_digest(),
-        "threshold": "" if settings.abstain == "off" else repr(load_fitted()),
+        "threshold": "" if settings.abstain == "off" else repr([load_fitted(told) for told in (True, False)]),
     }
     key = hashlib.sha256(json.dumps(made_with, sort_keys=True).encode()).hexdigest()[:16]
     return settings.data / "eval" / "answers" / f"{answer_set.name[:60]}-{key}.jsonl"

@@ -40,9 +40,9 @@ def test_a_stricter_level_refuses_more(level: Level, support: float, refuses: bo
     assert decide(evidence(support), level, FITTED_HERE) is refuses
 
 
-def test_without_any_support_a_draft_is_refused_whatever_was_fitted() -> None:
-    sure = Fitted({"score": 0.0}, 9.0, {"strict": 0.6, "balanced": 0.4})
-    assert decide(evidence(0.0), "balanced", sure) and not decide(evidence(0.1), "balanced", sure)
+def test_with_next_to_no_support_a_draft_is_refused_whatever_was_fitted() -> None:
+    sure = Fitted({"dense": 0.0}, 9.0, {"strict": 0.6, "balanced": 0.4})
+    assert decide(evidence(0.2), "balanced", sure) and not decide(evidence(0.3), "balanced", sure)
 
 
 def test_a_draft_that_the_model_had_rather_refused_is_refused() -> None:

@@ -25,7 +25,7 @@ def case(support: float, answerable: bool, refused: bool = False) -> Case:
 
 
 def test_a_threshold_refuses_as_many_answerable_ones_as_allowed_and_no_more() -> None:
-    cases = [case(number / 10, True) for number in range(1, 11)] + [case(0.35, False)]
+    cases = [case(number / 20, True) for number in range(6, 16)] + [case(0.42, False)]
 
     def wrong(most: float) -> int:
         at = Fitted(BY_SUPPORT.weights, BY_SUPPORT.bias, {"balanced": threshold(cases, BY_SUPPORT, most)})
@@ -81,7 +81,7 @@ def test_the_command_fits_on_one_half_and_reports_on_the_other(
     asked = len(scripted.requests)
     assert main(["abstain", "--data", str(folder)]) == 0
     out = capsys.readouterr().out
-    assert "weights: score" in out and "wrong refusals: " in out and len(scripted.requests) == asked
+    assert "weights: evidence" in out and "wrong refusals: " in out and len(scripted.requests) == asked
 
 
 @pytest.mark.parametrize("arguments", [[], ["--fit"], ["--fit", "--corpus"], ["--data", "x", "--limit", "0"]])
