@@ -170,7 +170,7 @@ def ask(
                     break  # which frees the model
                 if now() - shown_at >= _SNAPSHOT_SECONDS:
                     shown_at = now()
-                    shown_now = "" if _doubtful(answer, output, settings.abstain) else draft(output, question)
+                    shown_now = "" if _doubtful(output, settings.abstain) else draft(output, question)
                     text, statements, citations = ground(shown_now, grounding, final=False, question=phrases_answer)
                     yield replace(answer, text=text, citations=citations, statements=statements)
     except ModelError as error:
@@ -194,7 +194,7 @@ def ask(
     else:
         if plan is None:
             supports = [statement.support for statement in statements]
-            answer = replace(answer, features=features(hits, supports, written.refused, output.confidence))
+            answer = replace(answer, features=features(supports, written.refused, output.confidence))
         answer = _finished(answer, written, _is_guess(answer, written, plan, settings.abstain), plan)
     if answer.refused and not about:
         answer = _refusal(answer, collection, filter)
@@ -255,11 +255,11 @@ def _is_guess(answer: Answer, written: Written, plan: Plan | None, level: Level)
     return written.refused or (level != "off" and not answer.citations)
 
 
-def _doubtful(answer: Answer, output: Output, level: Level) -> bool:
+def _doubtful(output: Output, level: Level) -> bool:
     """Whether a draft may well be refused when it is whole: it is not shown in the making, to be taken back."""
     if output.confidence is None:
         return False
-    return decide(features(answer.passages, [_MIDDLING], False, output.confidence), level)
+    return decide(features([_MIDDLING], False, output.confidence), level)
 
 
 def _refusal(answer: Answer, collection: Collection, filter: Filter) -> Answer:

@@ -24,7 +24,8 @@ from eval.answers import answered, rate, rate_line
 from eval.readme import save_result
 
 _STRENGTH = 0.1  # of the data against small weights: the features are correlated and the questions few
-MOST_WRONG = {"balanced": 0.08, "strict": 0.2}  # wrong refusals that a level may cost, of the answerable questions
+MOST_WRONG = {"balanced": 0.2, "strict": 0.35}  # wrong refusals that a level may cost, of the answerable questions of each set
+_LEAST_KIND = 20  # questions of either kind that a set must have for the weights to be fitted on it
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,8 @@ def run(options: argparse.Namespace) -> int:
     held_back = {path.resolve().name: ask(path, "held back") for path in options.data}
     if options.corpus:
         held_back["corpus"] = ask(None, "held back")
-    drafts = [case for cases in fitting.values() for case in cases]
     told = any("refusing" in case.features for cases in (fitting or held_back).values() for case in cases)
-    fits = {told: fit(drafts, TOLD if told else WEIGHED) for told in {told, False}} if options.fit else {}
+    fits = {told: fit(list(fitting.values()), TOLD if told else WEIGHED) for told in {told, False}} if options.fit else {}
     fitted = fits[told] if fits else load_fitted(told)
     found = {name: rates(cases, fitted) for name, cases in held_back.items()}
     if options.fit:
@@ -94,16 +94,17 @@ def cases(questions: Sequence[AnswerQuestion], rows: Sequence[AnswerRow]) -> lis
     ]
 
 
-def fit(cases: Sequence[Case], names: Sequence[str]) -> Fitted:
-    """Fit the regression on the features `names` to the drafts among `cases`, and for each level the threshold that refuses most.
+def fit(sets: Sequence[Sequence[Case]], names: Sequence[str]) -> Fitted:
+    """Fit the regression on the features `names` to the drafts of `sets`, and for each level the threshold that refuses most.
 
-    What the model refuses by itself counts for the rates, but is not weighed. Raises `UserError` when the drafts are all
+    The weights are fitted on the sets with enough questions of both kinds; the threshold must hold on each set. What the model refuses by itself counts for the rates, but is not weighed. Raises `UserError` when the drafts are all
     of one kind.
     """
     import numpy as np
     from sklearn.linear_model import LogisticRegression
 
-    drafts = [case for case in cases if not decide(case.features, "off") and case.features.keys() >= set(names)]
+    found = [[case for case in cases if not decide(case.features, "off") and case.features.keys() >= set(names)] for cases in sets]
+    drafts = [case for cases in found if _both_kinds(cases) >= min(_LEAST_KIND, max(map(_both_kinds, found))) for case in cases]
     labels = [case.answerable for case in drafts]
     if len(set(labels)) < 2:
         raise UserError(f"All {len(drafts):,} drafts are of one kind: fit on more questions, answerable and unanswerable ones.")
@@ -114,7 +115,16 @@ def fit(cases: Sequence[Case], names: Sequence[str]) -> Fitted:
     # As many digits as say something: the file is read by people too.
     weights = {name: round(float(weight), 4) for name, weight in zip(names, scaled, strict=True)}
     fitted = Fitted(weights, round(float(model.intercept_[0] - scaled @ middle), 4), {})
-    return replace(fitted, thresholds={level: threshold(cases, fitted, most) for level, most in MOST_WRONG.items()})
+    return replace(
+        fitted,
+        thresholds={level: min(threshold(cases, fitted, most) for cases in found if cases) for level, most in MOST_WRONG.items()},
+    )
+
+
+def _both_kinds(cases: Sequence[Case]) -> int:
+    """Return how many questions there are of the rarer kind."""
+    answerable = sum(case.answerable for case in cases)
+    return min(answerable, len(cases) - answerable)
 
 
 def threshold(cases: Sequence[Case], fitted: Fitted, most_wrong: float) -> float:

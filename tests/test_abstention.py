@@ -40,17 +40,12 @@ def test_a_stricter_level_refuses_more(level: Level, support: float, refuses: bo
     assert decide(evidence(support), level, FITTED_HERE) is refuses
 
 
-def test_with_next_to_no_support_a_draft_is_refused_whatever_was_fitted() -> None:
-    sure = Fitted({"dense": 0.0}, 9.0, {"strict": 0.6, "balanced": 0.4})
-    assert decide(evidence(0.2), "balanced", sure) and not decide(evidence(0.3), "balanced", sure)
-
-
 def test_a_draft_that_the_model_had_rather_refused_is_refused() -> None:
     told = Fitted({"refusing": -6.0}, 0.0, {"strict": 0.6, "balanced": 0.4})
-    sure, unsure = (features([], [1.0], False, Confidence(likely, -0.1, -0.2)) for likely in (0.01, 0.9))
+    sure, unsure = (features([1.0], False, Confidence(likely, -0.1, -0.2)) for likely in (0.01, 0.9))
     assert not decide(sure, "balanced", told) and decide(unsure, "balanced", told)
-    assert features([], [], refused=False).keys() == {*WEIGHED, "refused"}
-    extreme = features([], [], False, Confidence(0.0, -99.0, -0.5))
+    assert features([], refused=False).keys() == {*WEIGHED, "refused"}
+    extreme = features([], False, Confidence(0.0, -99.0, -0.5))
     assert (extreme["refusing"], extreme["first"], extreme["mean"]) == (-1.0, -6.0, -0.5)
 
 
@@ -166,10 +161,6 @@ def test_off_shows_a_draft_that_nothing_supports_and_balanced_refuses_it(opened:
     assert ask(opened, scripted, "Who founded the Lumen Observatory?", "off").refused
 
 
-def test_features_say_how_well_the_passages_fit(opened: Assistant) -> None:
-    fits, misses = "Who founded the Lumen Observatory?", "Who won the chess championship?"
-    good, bad = (features(opened.corpus.passages(question, 8), [0.2, 0.9], False) for question in (fits, misses))
-    assert set(good) == {*WEIGHED, "refused"} and all(-1 <= value <= 1 for value in {**good, **bad}.values())
-    assert all(good[name] > bad[name] for name in ("dense", "evidence"))
-    assert good["support"] == 0.9
-    assert features([], [], True) == {**dict.fromkeys(WEIGHED, 0.0), "refused": 1.0}
+def test_the_support_of_a_draft_is_that_of_its_statements_on_average() -> None:
+    assert features([0.8, 0.9], False) == {"support": pytest.approx(0.85), "refused": 0.0}
+    assert features([], True) == {"support": 0.0, "refused": 1.0}

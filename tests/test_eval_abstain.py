@@ -44,7 +44,7 @@ def test_what_the_model_refuses_by_itself_counts_as_refused() -> None:
 
 def test_the_fit_finds_the_feature_that_tells_and_orders_the_levels() -> None:
     cases = [case(0.5 + number / 100, True) for number in range(50)] + [case(0.6 - number / 100, False) for number in range(50)]
-    fitted = fit(cases, WEIGHED)
+    fitted = fit([cases], WEIGHED)
     assert fitted.weights["support"] > 1 and all(abs(fitted.weights[name]) < 0.01 for name in WEIGHED if name != "support")
     assert fitted.thresholds["balanced"] < fitted.thresholds["strict"]
     found = rates(cases, fitted)
@@ -54,7 +54,7 @@ def test_the_fit_finds_the_feature_that_tells_and_orders_the_levels() -> None:
 
 def test_drafts_of_one_kind_cannot_be_fitted() -> None:
     with pytest.raises(UserError, match="All 2 drafts are of one kind"):
-        fit([case(0.5, True), case(0.6, True), case(0.6, False, refused=True)], WEIGHED)
+        fit([[case(0.5, True), case(0.6, True), case(0.6, False, refused=True)]], WEIGHED)
 
 
 def test_the_command_fits_on_one_half_and_reports_on_the_other(
@@ -81,7 +81,7 @@ def test_the_command_fits_on_one_half_and_reports_on_the_other(
     asked = len(scripted.requests)
     assert main(["abstain", "--data", str(folder)]) == 0
     out = capsys.readouterr().out
-    assert "weights: evidence" in out and "wrong refusals: " in out and len(scripted.requests) == asked
+    assert "weights: support" in out and "wrong refusals: " in out and len(scripted.requests) == asked
 
 
 @pytest.mark.parametrize("arguments", [[], ["--fit"], ["--fit", "--corpus"], ["--data", "x", "--limit", "0"]])
