@@ -68,8 +68,9 @@ def _sureness(confidence: Confidence) -> dict[str, float]:
 def decide(features: Mapping[str, float], level: Level, fitted: Fitted | None = None) -> bool:
     """Whether to refuse: say that the documents don't answer, in place of the draft.
 
-    The model's own refusal counts at every level. Otherwise "off" never refuses; the other levels refuse one that the documents answer with a probability under the level's threshold. `fitted` holds these, by
-    default what `abstention.json` says. Raises `UserError` when that file is damaged.
+    The model's own refusal counts at every level. Otherwise "off" never refuses; the other levels refuse a draft that the
+    documents support with a probability under the level's threshold. `fitted` holds these, by default what
+    `abstention.json` says. Raises `UserError` when that file is damaged.
     """
     if features["refused"]:
         return True
