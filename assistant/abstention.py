@@ -43,13 +43,13 @@ class Fitted:
 def features(supports: Sequence[float], refused: bool, confidence: Confidence | None = None) -> dict[str, float]:
     """Return what speaks for and against the answer, nothing of which depends on the collection.
 
-    "support" is the mean of `supports`, those of the draft's statements, 0 to 1. How well the passages fit the question is left
+    "support" is the most of `supports`, those of the draft's statements, 0 to 1. How well the passages fit the question is left
     out: it tells more on one collection, but a small one with questions in other words has lower scores, and a threshold
     fitted on squad_v2_dev refused 78 % of the answerable questions about the starter corpus (eval/RESULTS.md). `refused` says that the model wrote that the
     passages don't answer. Where it tells its `confidence`: the log odds of a refusal, and the logarithms of probability.
     """
     return {
-        "support": sum(supports) / len(supports) if supports else 0.0,
+        "support": max(supports, default=0.0),
         "refused": float(refused),
         **({} if confidence is None else _sureness(confidence)),
     }
