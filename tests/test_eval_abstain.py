@@ -10,7 +10,7 @@ from assistant.abstention import WEIGHED, Fitted, decide, load_fitted
 from assistant.errors import UserError
 from eval import abstain as command
 from eval.__main__ import main
-from eval.abstain import Case, fit, rates, threshold
+from eval.abstain import MOST_WRONG, Case, fit, rates, threshold
 from tests.scripted_server import ScriptedServer, answer
 from tests.test_eval_answer_sets import write_set
 from tests.test_eval_answers import by_question, data
@@ -48,7 +48,7 @@ def test_the_fit_finds_the_feature_that_tells_and_orders_the_levels() -> None:
     assert fitted.weights["support"] > 1 and all(abs(fitted.weights[name]) < 0.01 for name in WEIGHED if name != "support")
     assert fitted.thresholds["balanced"] < fitted.thresholds["strict"]
     found = rates(cases, fitted)
-    assert found["balanced"]["wrong_refusals"]["share"] == 0.08 and found["strict"]["wrong_refusals"]["share"] == 0.2
+    assert all(0 <= most - found[level]["wrong_refusals"]["share"] < 0.03 for level, most in MOST_WRONG.items())
     assert found["strict"]["false_answers"]["share"] <= found["balanced"]["false_answers"]["share"] < 0.2
 
 
