@@ -325,7 +325,7 @@ def test_states_are_told_in_words() -> None:
 def test_the_foot_tells_what_the_answer_cost() -> None:
     usage = Usage("small-<b>", 1312, 24, 100, 1.0, 1.15, estimated=False, money=0.0004, currency="USD")
     page = Page(answer_html(answer(usage=usage, read=1), 0))
-    assert "1 passage found, 1 read · 1,312 tokens in, 24 out · 1.2 s, 20 tokens/s · small-<b> · $0.00040 · 1 source" in page.text
+    assert "1 source · 1 passage found, 1 read · 1,312 tokens in, 24 out · 1.2 s, 20 tokens/s · small-<b> · $0.00040" in page.text
     assert "about 1,312 tokens in" in Page(answer_html(answer(usage=replace(usage, estimated=True)), 0)).text
 
 

@@ -205,12 +205,9 @@ def _state_html(answer: Answer) -> str:
 
 
 def _foot_html(answer: Answer) -> str:
-    facts = [shown(answer.cost)] if answer.cost else []
     numbers = len({citation.number for citation in answer.citations})
-    if numbers:
-        facts.append(f"{numbers} source{'s' if numbers > 1 else ''}")
-    if answer.found:
-        facts.append(answer.found)
+    sources = f"{numbers} source{'s' if numbers > 1 else ''}" if numbers else ""
+    facts = [fact for fact in (answer.found, sources, shown(answer.cost)) if fact]
     acts = (_button("copy", "Copy") if answer.text else "") + _button("again", "Try again")
     return f'<div class="foot"><span>{" · ".join(facts)}</span>{acts}</div>'
 
