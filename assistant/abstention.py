@@ -1,4 +1,4 @@
-"""Do the documents answer the question? Decided from what was found and from how the passages support the draft.
+"""Do the documents answer the question? Decided from how they support the draft and how sure the model was of it.
 
 A logistic regression on a few named features gives the probability that they do. The embedded model must write a draft and
 tells how sure it was, and how likely to refuse instead; other models refuse by themselves. The weights for each,
@@ -18,6 +18,7 @@ from assistant.chat_model import Confidence
 from assistant.errors import UserError
 from assistant.lexical import query_terms, terms
 from assistant.settings import Level
+from assistant.support import probability
 
 FITTED = Path(__file__).with_name("abstention.json")
 # What the regression weighs; the other features decide by themselves.
@@ -43,10 +44,10 @@ class Fitted:
 def features(supports: Sequence[float], refused: bool, confidence: Confidence | None = None) -> dict[str, float]:
     """Return what speaks for and against the answer, nothing of which depends on the collection.
 
-    "support" is the most of `supports`, those of the draft's statements, 0 to 1. How well the passages fit the question is left
-    out: it tells more on one collection, but a small one with questions in other words has lower scores, and a threshold
-    fitted on squad_v2_dev refused 78 % of the answerable questions about the starter corpus (eval/RESULTS.md). `refused` says that the model wrote that the
-    passages don't answer. Where it tells its `confidence`: the log odds of a refusal, and the logarithms of probability.
+    "support" is the most of `supports`, those of the draft's statements, 0 to 1; `refused` says that the model wrote that the
+    passages don't answer. Where it tells its `confidence`: the log odds of a refusal, and the logarithms of probability. How
+    well the passages fit the question is left out: a small collection, asked in other words, has lower scores, and a threshold
+    fitted on squad_v2_dev refused 78 % of the answerable questions about the starter corpus (eval/RESULTS.md).
     """
     return {
         "support": max(supports, default=0.0),
@@ -77,12 +78,12 @@ def decide(features: Mapping[str, float], level: Level, fitted: Fitted | None = 
     if level == "off":
         return False
     fitted = fitted or load_fitted("refusing" in features)
-    return probability(features, fitted.weights, fitted.bias) < fitted.thresholds[level]
+    return answer_probability(features, fitted) < fitted.thresholds[level]
 
 
-def probability(features: Mapping[str, float], weights: Mapping[str, float], bias: float) -> float:
-    """Return the probability, by a logistic regression, that the documents answer the question."""
-    return 1 / (1 + math.exp(-max(min(bias + sum(weights[name] * features[name] for name in weights), 50.0), -50.0)))
+def answer_probability(features: Mapping[str, float], fitted: Fitted) -> float:
+    """Return the probability, 0 to 1, that the documents answer the question."""
+    return probability([features[name] for name in fitted.weights], [*fitted.weights.values(), fitted.bias])
 
 
 @cache

@@ -52,7 +52,8 @@ class Answer:
     `passages` are what was found, best first. `unknown_words` are those of a refused question, as typed, that stand in
     none of the documents asked; `features` what the refusal was decided by. `note` is a line for the reader about something that
     went wrong, and `unread` counts sentences of the passages that give orders to the model and so were kept from it.
-    `progress` is the part being read and of how many, when all is too much for one prompt. `quoted` says that the text is sentences of the documents, picked without a language model.
+    `progress` is the part being read and of how many, when all is too much for one prompt. `quoted` says that the text is
+    sentences of the documents, picked without a language model.
     `read` counts the passages the model read, `usage` what that cost. Times are in seconds since the question
     came, None until it happened; `seconds_thinking` is how long the model reasoned.
     """

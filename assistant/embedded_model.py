@@ -87,11 +87,14 @@ def _first_tokens(address: str, key: str, path: Path) -> tuple[int, ...]:
 def _try_out(url: str, key: str, path: Path) -> None:
     """Ask a question whose answer stands beside it; damaged weights load without an error and then write nonsense."""
     import httpx
+    from langchain_core.messages import convert_to_openai_messages
 
-    roles = {"human": "user", "ai": "assistant"}
-    messages = [{"role": roles.get(message.type, message.type), "content": message.content} for message in opening()]
     asked = question_text("[1] Harbour: The harbour opens at seven.", "When does the harbour open?")
-    body = {"messages": [*messages, {"role": "user", "content": asked}], "max_tokens": 16, "temperature": 0}
+    body = {
+        "messages": [*convert_to_openai_messages(opening()), {"role": "user", "content": asked}],
+        "max_tokens": 16,
+        "temperature": 0,
+    }
     try:
         with httpx.Client(trust_env=False, timeout=300) as client:
             reply = client.post(f"{url}/chat/completions", json=body, headers={"Authorization": f"Bearer {key}"})

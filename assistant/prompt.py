@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from assistant.examples import opening, question_text
@@ -24,6 +25,7 @@ _CONTROL = re.compile(r"(<)(?=\||/?(?:s|think|start_of_turn|end_of_turn|bos|eos)
 # embedded model, for which each token costs 15 ms.
 _HISTORY_OF_ROOM, _HISTORY_OF_PASSAGES = 1 / 3, 0.6
 _ANSWERS_OF_PASSAGES = 3  # times the passages' tokens, for a question about the conversation itself
+OTHERS = 10  # times as many tokens of passages are read by other endpoints as by the embedded model
 _LEAST_SENTENCES = 4
 _WORTH_READING = 0.6  # of the best sentence's worth
 _BESIDE = 0.7  # of its worth goes to the sentences before and after
@@ -70,10 +72,15 @@ def build_messages(
 
 def _room(question: str, settings: "Settings", tokenizer: "Tokenizer") -> tuple[int, int]:
     """Return the tokens of the window that passages and earlier turns can have, and those wanted for passages."""
-    unchanging = "\n".join(str(message.content) for message in opening())
-    taken = settings.answer_tokens + _FRAME_TOKENS + count_tokens(f"{unchanging}\n{question}", tokenizer)
+    taken = settings.answer_tokens + _FRAME_TOKENS + opening_tokens(tokenizer) + count_tokens(question, tokenizer)
     room = settings.context_tokens - taken
-    return room, settings.prompt_tokens * (1 if settings.embedded else 10)
+    return room, settings.prompt_tokens * (1 if settings.embedded else OTHERS)
+
+
+@lru_cache(maxsize=2)
+def opening_tokens(tokenizer: "Tokenizer") -> int:
+    """Return how many tokens the unchanging messages take; counted once, since it takes longer than all else here."""
+    return count_tokens("\n".join(str(message.content) for message in opening()), tokenizer)
 
 
 def conversation_messages(

@@ -34,7 +34,6 @@ _CURRENCIES = {
     **dict.fromkeys(("a$", "aud"), "A$"),
     **dict.fromkeys(("c$", "cad"), "C$"),
 }
-_PERCENT = {"%", "percent", "per cent", "pct"}
 _UNITS = {
     form: name
     for name, forms in {

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
-from assistant.abstention import FITTED, TOLD, WEIGHED, Fitted, decide, load_fitted, probability
+from assistant.abstention import FITTED, TOLD, WEIGHED, Fitted, answer_probability, decide, load_fitted
 from assistant.errors import UserError
 from assistant.settings import Level, Settings, load_settings, stay_offline
 from eval.answer_rows import AnswerRow
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     held_back = {path.resolve().name: ask(path, "held back") for path in options.data}
     if options.corpus:
         held_back["corpus"] = ask(None, "held back")
-    told = any("refusing" in case.features for cases in (fitting or held_back).values() for case in cases)
+    told = all("refusing" in case.features for cases in (fitting or held_back).values() for case in cases)
     fits = {told: fit(list(fitting.values()), TOLD if told else WEIGHED) for told in {told, False}} if options.fit else {}
     fitted = fits[told] if fits else load_fitted(told)
     found = {name: rates(cases, fitted) for name, cases in held_back.items()}
@@ -103,7 +103,7 @@ def fit(sets: Sequence[Sequence[Case]], names: Sequence[str]) -> Fitted:
     import numpy as np
     from sklearn.linear_model import LogisticRegression
 
-    found = [[case for case in cases if not decide(case.features, "off") and case.features.keys() >= set(names)] for cases in sets]
+    found = [[case for case in cases if not decide(case.features, "off")] for cases in sets]
     drafts = [case for cases in found if _both_kinds(cases) >= min(_LEAST_KIND, max(map(_both_kinds, found))) for case in cases]
     labels = [case.answerable for case in drafts]
     if len(set(labels)) < 2:
@@ -131,7 +131,7 @@ def threshold(cases: Sequence[Case], fitted: Fitted, most_wrong: float) -> float
     """Return the highest threshold at which at most `most_wrong` of the answerable questions are refused; 0 if none is."""
     answerable = [case.features for case in cases if case.answerable]
     # Rounded down, so that the draft with this very probability is kept.
-    found = {math.floor(10_000 * probability(case.features, fitted.weights, fitted.bias)) / 10_000 for case in cases}
+    found = {math.floor(10_000 * answer_probability(case.features, fitted)) / 10_000 for case in cases}
     for value in sorted(found, reverse=True):
         at = replace(fitted, thresholds={"balanced": value})
         if sum(decide(features, "balanced", at) for features in answerable) <= most_wrong * len(answerable):

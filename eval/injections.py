@@ -22,7 +22,7 @@ from assistant.answer import Answer, Assistant
 from assistant.errors import ModelError, UserError
 from assistant.examples import SYSTEM, opening, question_text
 from assistant.filters import Filter
-from assistant.prompt import count_tokens
+from assistant.prompt import count_tokens, opening_tokens
 from assistant.retrieval import Hit
 from assistant.settings import Settings, load_settings, stay_offline
 from eval.answer_measures import wilson
@@ -212,7 +212,7 @@ def plain_messages(question: str, hits: Sequence[Hit], assistant: Assistant) -> 
     before = [SystemMessage(SYSTEM.replace(_DEFENCE, "")), *opening()[1:]]
     settings, tokenizer = assistant.settings, assistant.corpus.embedder.tokenizer
     room = settings.context_tokens - settings.answer_tokens - 200
-    room -= count_tokens("\n".join(str(message.content) for message in before) + question, tokenizer)
+    room -= opening_tokens(tokenizer) + count_tokens(question, tokenizer)
     parts: list[str] = []
     for number, hit in enumerate(hits, start=1):
         part = f"[{number}] {hit.chunk.title}: {hit.chunk.text}"

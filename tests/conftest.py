@@ -5,15 +5,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
 from assistant.settings import Settings, load_settings, stay_offline
 from tests.scripted_server import ScriptedServer, serving
+
+if TYPE_CHECKING:
+    from assistant.answer import Assistant
 
 ROOT = Path(__file__).parents[1]
 
@@ -101,6 +105,37 @@ def corpus(tmp_path: Path) -> WriteCorpus:
 def scripted() -> Iterator[ScriptedServer]:
     """A model server whose replies the test writes."""
     yield from serving()
+
+
+@pytest.fixture(scope="module")
+def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator["Assistant"]:
+    """An assistant that has indexed the `DOCUMENTS` of the test file."""
+    from assistant.answer import Assistant
+
+    settings = settings_in(tmp_path_factory.mktemp("documents"), models, {})
+    write_documents(settings.corpus, request.module.DOCUMENTS)
+    with closing(Assistant(settings)) as assistant:
+        assert assistant.sync().failed == []
+        yield assistant
+
+
+def connect(assistant: "Assistant", scripted: ScriptedServer, **changes: int) -> None:
+    """Give an open assistant a chat model that asks `scripted`."""
+    from assistant.chat_model import ChatModel
+
+    settings: Settings = replace(assistant.settings, base_url=scripted.url, chat_model="scripted-1", **changes)  # type: ignore[arg-type]
+    assistant.settings = settings
+    assistant.chat_model = ChatModel(settings)
+
+
+@pytest.fixture
+def assistant(opened: "Assistant", scripted: ScriptedServer) -> Iterator["Assistant"]:
+    """The assistant of `opened`, which asks the scripted server."""
+    before, model = opened.settings, opened.chat_model
+    connect(opened, scripted)
+    yield opened
+    opened.chat_model.close()
+    opened.settings, opened.chat_model = before, model
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,10 @@
 """`Assistant.ask` when what the model writes is bad: nothing, the same again and again, half, wrapped or damaged."""
 
 import json
-from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from assistant.answer import REFUSAL, Answer, Assistant
-from assistant.chat_model import ChatModel
-from tests.conftest import settings_in, write_documents
 from tests.scripted_server import Drop, Event, Finish, Pause, Raw, Repeat, ScriptedServer, Thought, answer, pieces, stream
 
 QUESTION = "Who founded the Lumen Observatory?"
@@ -20,25 +14,6 @@ DOCUMENTS = {
     "observatory.md": f"# Lumen Observatory\n\n{FACT}. {OTHER}, 2,340 metres above the sea. Visitors are welcome on Sundays.\n",
     "bakery.txt": "The Harbour Bakery sells rye bread on Tuesdays. Fourteen people work there.\n",
 }
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Assistant]:
-    settings = settings_in(tmp_path_factory.mktemp("bad-output"), models, {})
-    write_documents(settings.corpus, DOCUMENTS)
-    with closing(Assistant(settings)) as assistant:
-        assert assistant.sync().failed == []
-        yield assistant
-
-
-@pytest.fixture
-def assistant(opened: Assistant, scripted: ScriptedServer) -> Iterator[Assistant]:
-    before, model = opened.settings, opened.chat_model
-    opened.settings = replace(before, base_url=scripted.url, chat_model="scripted-1")
-    opened.chat_model = ChatModel(opened.settings)
-    yield opened
-    opened.chat_model.close()
-    opened.settings, opened.chat_model = before, model
 
 
 def ask(assistant: Assistant, question: str = QUESTION) -> list[Answer]:

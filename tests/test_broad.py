@@ -1,19 +1,14 @@
 """Questions that a few passages can't answer: which they are, and what the model then gets to read."""
 
 import re
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from assistant.answer import REFUSAL, Answer, Assistant
 from assistant.broad import is_count, kind, sides, topic
-from assistant.chat_model import ChatModel
 from assistant.filters import Filter
 from assistant.prompt import count_tokens
-from tests.conftest import settings_in, write_documents
 from tests.scripted_server import Drop, Finish, Hang, Headers, Request, ScriptedServer, answer, error, stream
 
 KINDS = {
@@ -130,25 +125,6 @@ DOCUMENTS = {
         for day, name in enumerate(("Ada", "Ben", "Cy", "Di", "Ed", "Flo", "Gus", "Hal", "Ina", "Jo", "Kim", "Lou"), start=1)
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Assistant]:
-    settings = settings_in(tmp_path_factory.mktemp("broad"), models, {})
-    write_documents(settings.corpus, DOCUMENTS)
-    with closing(Assistant(settings)) as assistant:
-        assert assistant.sync().failed == []
-        yield assistant
-
-
-@pytest.fixture
-def assistant(opened: Assistant, scripted: ScriptedServer) -> Iterator[Assistant]:
-    before, model = opened.settings, opened.chat_model
-    opened.settings = replace(before, base_url=scripted.url, chat_model="scripted-1")
-    opened.chat_model = ChatModel(opened.settings)
-    yield opened
-    opened.chat_model.close()
-    opened.settings, opened.chat_model = before, model
 
 
 def as_embedded(assistant: Assistant, **changes: int) -> None:

@@ -1,17 +1,12 @@
 """What of a conversation is read, searched and told: by rule, never by overflow."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from assistant.answer import UNCHECKED, Answer, Assistant
-from assistant.chat_model import ChatModel
 from assistant.turns import About, Turn, about_conversation, history, recalled, searched_before, told
-from tests.conftest import settings_in, write_documents
 from tests.scripted_server import Finish, Pause, ScriptedServer, Thought, answer, stream
 from ui.conversation import Conversation
 
@@ -167,25 +162,6 @@ DOCUMENTS = {
     "Mira Olsen studied law in Turin. Jan Peters studied music in Ghent.\n",
 }
 FACT = "Ada Quill founded the Lumen Observatory in 1911."
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Assistant]:
-    settings = settings_in(tmp_path_factory.mktemp("turns"), models, {})
-    write_documents(settings.corpus, DOCUMENTS)
-    with closing(Assistant(settings)) as assistant:
-        assistant.sync()
-        yield assistant
-
-
-@pytest.fixture
-def assistant(opened: Assistant, scripted: ScriptedServer) -> Iterator[Assistant]:
-    before, model = opened.settings, opened.chat_model
-    opened.settings = replace(before, base_url=scripted.url, chat_model="scripted-1")
-    opened.chat_model = ChatModel(opened.settings)
-    yield opened
-    opened.chat_model.close()
-    opened.settings, opened.chat_model = before, model
 
 
 def talk(assistant: Assistant, *questions: str) -> list[Answer]:
