@@ -91,7 +91,7 @@ class ChatModel:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._turns: deque[object] = deque()
         self._free = threading.Condition()
-        self._refusal_tokens: tuple[int, ...] = ()
+        self._barred_tokens: tuple[int, ...] = ()
         self.name = settings.chat_model
         self.status = "not loaded"
 
@@ -128,7 +128,7 @@ class ChatModel:
 
             path = model_file(settings)
             self.name = path.stem
-            url, key, self._refusal_tokens = start_server(path, settings)
+            url, key, self._barred_tokens = start_server(path, settings)
             return openai_compatible("embedded", url, key, settings)
         from langchain.chat_models import init_chat_model
 
@@ -181,7 +181,8 @@ class ChatModel:
         """Yield all that was written so far, several times a second, also while nothing is written.
 
         For a `draft` the embedded model may not begin with the refusal: it tells how sure it is
-        (`Output.confidence`), so that this can be weighed with what else speaks for and against the draft.
+        (`Output.confidence`), so that this can be weighed with what else speaks for and against the draft. Nor may it
+        say a bare yes or no, which it gets wrong too often: it writes what the passages say instead.
         Closing the iterator breaks the connection, which frees the model. Raises `ModelError` when
         the model can't be reached, breaks off, says nothing or takes too long; what was yielded
         before stands.
@@ -298,8 +299,8 @@ class ChatModel:
         model = self._model
         assert model is not None
         more: dict[str, Any] = {}
-        if draft and self._refusal_tokens:
-            bias = {str(token): _NEVER for token in self._refusal_tokens}
+        if draft and self._barred_tokens:
+            bias = {str(token): _NEVER for token in self._barred_tokens}
             more = {"logprobs": True, "top_logprobs": _LIKELIEST, "logit_bias": bias}
 
         async def pump() -> None:

@@ -17,9 +17,10 @@ from assistant.errors import UserError
 from assistant.settings import SETTINGS, Settings, load_settings, stay_offline
 
 if TYPE_CHECKING:
-    from assistant.answer import Answer, Assistant
+    from assistant.answer import Assistant
     from assistant.filters import Filter
     from assistant.retrieval import Hit
+    from assistant.snapshots import Answer
     from assistant.sync import FileResult, Report
 
 
@@ -213,7 +214,8 @@ def _filter(options: argparse.Namespace) -> "Filter":
 
 
 def _ask(options: argparse.Namespace, settings: Settings) -> int:
-    from assistant.answer import Answer, check_question
+    from assistant.answer import check_question
+    from assistant.snapshots import Answer
 
     question, only = check_question(options.question), _filter(options)
     with _opened(settings) as assistant:

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from assistant.errors import ModelError
-from assistant.examples import REFUSAL_WORDS, opening, question_text
+from assistant.examples import REFUSAL_WORDS, YES_NO, opening, question_text
 from assistant.settings import Settings
 
 _SERVERS: list[Any] = []  # xllamacpp's server has no stop method; it lives as long as the process
 
 
 class Started(NamedTuple):
-    """A running server: its OpenAI-compatible address, its key, and the tokens with which a refusal begins."""
+    """A running server: its OpenAI-compatible address, its key, and the tokens that a draft may not hold."""
 
     url: str
     key: str
-    refusal_tokens: tuple[int, ...]
+    barred_tokens: tuple[int, ...]
 
 
 def start_server(path: Path, settings: Settings) -> Started:
@@ -65,23 +65,26 @@ def start_server(path: Path, settings: Settings) -> Started:
     _SERVERS.append(server)
     url = f"{server.listening_address}/v1"
     _try_out(url, key, path)
-    return Started(url, key, _first_tokens(server.listening_address, key, path))
+    return Started(url, key, _barred_tokens(server.listening_address, key, path))
 
 
-def _first_tokens(address: str, key: str, path: Path) -> tuple[int, ...]:
-    """Return the token with which the refusal begins, written as in the instructions and with one capital."""
+def _barred_tokens(address: str, key: str, path: Path) -> tuple[int, ...]:
+    """Return the token with which the refusal begins, however it is written, and those that are a yes or a no by themselves."""
     import httpx
 
+    refusals = (REFUSAL_WORDS, REFUSAL_WORDS.capitalize(), REFUSAL_WORDS.lower())
     found = []
     try:
         with httpx.Client(trust_env=False, timeout=60) as client:
-            for words in (REFUSAL_WORDS, REFUSAL_WORDS.capitalize()):
+            for words in (*refusals, *YES_NO):
                 reply = client.post(f"{address}/tokenize", json={"content": words}, headers={"Authorization": f"Bearer {key}"})
                 reply.raise_for_status()
-                found.append(int(reply.json()["tokens"][0]))
+                tokens = [int(token) for token in reply.json()["tokens"]]
+                if words in refusals or len(tokens) == 1:  # the first part of a word may begin others
+                    found.append(tokens[0])
     except (httpx.HTTPError, KeyError, IndexError, ValueError, TypeError) as error:
         raise ModelError(f"The model file {path} was loaded but does not answer ({type(error).__name__}).") from None
-    return tuple(found)
+    return tuple(dict.fromkeys(found))
 
 
 def _try_out(url: str, key: str, path: Path) -> None:

@@ -140,7 +140,7 @@ def _denied(text: str) -> frozenset[str]:
 def name_held(name: str, source: str, known: frozenset[str]) -> bool:
     """Whether the words `known` of `source` hold `name`: it, an other form of it (China, Chinese), its initials, what they stand for."""
     word = _plain(name)
-    parts = [part for part in (_plain(part) for part in re.split(r"[-.]", name)) if part]
+    parts = [part for part in (_plain(part) for part in re.split(r"[-._]", name)) if part]
     if word in known or (len(parts) > 1 and all(part in known for part in parts)):
         return True
     if word in _LONG_FORMS:

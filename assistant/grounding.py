@@ -30,10 +30,13 @@ from assistant.retrieval import Hit
 from assistant.sentences import split_sentences
 from assistant.support import probability, says_something, stems
 from assistant.support_weights import PHRASE, STATEMENT, Fitted
+from assistant.value_match import in_full
 from assistant.values import values
 
 Mark = Literal["supported", "partly", "not found"]
 
+_SENTENCE_WORDS = 4  # from here on a full stop ends a sentence
+_VERBATIM_WORDS, _VERBATIM = 6, 0.9  # a statement of so many words that stands in a passage as it is has at least this support
 _PHRASE_WORDS = 8  # an answer of no more words and without a verb of these says nothing without its question
 _VERB = re.compile(
     r"\b(?:is|are|was|were|be|been|has|have|had|does|do|did|can|could|will|would|may|might|must|should|isn['’]t|wasn['’]t|didn['’]t)\b",
@@ -151,6 +154,8 @@ class Grounding:
             )
         names = differs.names / max(len(set(terms(statement))), 1)
         support *= max(0.0, 1 - _NAMES_SHARE * names)
+        if not differs.lines and len(statement.split()) >= _VERBATIM_WORDS and statement.rstrip(" .!") in self.quotes:
+            support = max(support, _VERBATIM)
         return self._marked(support, STATEMENT, place.first, place.last, differs)
 
     def _judge_answer(self, phrase: str, hints: frozenset[int], question: str) -> Judgement:
@@ -164,18 +169,21 @@ class Grounding:
         if place is not None:
             against = place.comparison.lines[-place.comparison.senses :] if place.comparison.senses else ()
             support = probability(place.features, PHRASE.weights)
-            return self._marked(support, PHRASE, place.first, place.last, Comparison(against))
+            # Its words stand there: "not found" it can't be, even where the question is asked in quite other words.
+            return self._marked(support, PHRASE, place.first, place.last, Comparison(against), stands=True)
         # No sentence has all of it: a value or name may differ, or it is said in other words.
         whole = self._judge(f"{_WH.sub('', question.rstrip(' ?'))} {phrase}", hints)
         if whole.mark != "supported":
             return whole
         return whole._replace(support=STATEMENT.supported - _LESS, mark="partly")
 
-    def _marked(self, support: float, fitted: Fitted, first: int, last: int, differs: Comparison) -> Judgement:
+    def _marked(
+        self, support: float, fitted: Fitted, first: int, last: int, differs: Comparison, stands: bool = False
+    ) -> Judgement:
         if differs.lines:
             support = min(support, fitted.supported - _LESS)
         support = round(support, 4)
-        if support < fitted.partly:
+        if support < fitted.partly and not stands:
             return Judgement(support, "not found")
         mark: Mark = "supported" if support >= fitted.supported else "partly"
         begin, end = self.evidence.sentences[first], self.evidence.sentences[last - 1]
@@ -188,7 +196,8 @@ def needs_question(statement: str, question: str) -> bool:
     said = _YES_NO.fullmatch(statement)
     if said and not terms(said["rest"]):
         return True
-    if len(statement.split()) > _PHRASE_WORDS or _VERB.search(statement):
+    words = len(statement.split())
+    if words > _PHRASE_WORDS or _VERB.search(statement) or (words >= _SENTENCE_WORDS and statement.endswith(".")):
         return False
     asked = content(question)
     return len(asked & content(statement)) < _OWN_CLAIM * len(asked)
@@ -226,7 +235,10 @@ def ground(text: str, grounding: Grounding, final: bool, question: str = "") -> 
         if unfinished or not (claims(clean, alone) or answered) or _table_head(text, end):
             written.add(clean)
             continue
-        written.state(clean, grounding.judge(statement, named_passages(raw), question))
+        judged = grounding.judge(statement, named_passages(raw), question)
+        if judged.chunk is not None and question and needs_question(statement, question):
+            clean = in_full(clean, judged.chunk.text[judged.start - judged.chunk.start : judged.end - judged.chunk.start])
+        written.state(clean, judged)
     written.add(text[at:])
     return written.grounded()
 

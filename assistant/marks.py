@@ -28,7 +28,7 @@ _AFTER_STOP = re.compile(
 _OPEN_MARK = re.compile(r"[ \t]*(?:\[{1,2}[^\[\]\n]{0,60}\]?|【[^】\n]{0,60}|\(\d{0,2})$")
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`", re.DOTALL)
 _RAISED_DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻˒", "0123456789-,")
-_MARKDOWN = re.compile(r"^\s*(?:[-*+•]|\d{1,2}[.)]|#{1,6}|>)\s+|[*_`|]+")
+_MARKDOWN = re.compile(r"^\s*(?:[-*+•]|\d{1,2}[.)]|#{1,6}|>)\s+|[*`|]+|(?<!\w)_+|_+(?!\w)")
 LEADING = re.compile(r"(?:\s*(?:[-*+•]|\d{1,2}[.)]|>)\s+)?[\s*_`|]*")
 _ATTRIBUTION = re.compile(
     r"^(?:based on|according to|as (?:stated|described|mentioned|noted) in|from)\s+(?:the\s+)?(?:provided\s+|given\s+|above\s+|shown\s+)?"

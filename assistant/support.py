@@ -32,6 +32,14 @@ _PAST = (
     "wore:wear worn:wear wrote:write written:write broke:break broken:break caught:catch cut:cut died:die dealt:deal"
 )
 _PRESENT = dict(pair.split(":") for pair in _PAST.split())
+# British and American spellings become one; that other words change too ("wise") does no harm, since both sides are read so.
+_SPELLINGS = (
+    (re.compile(r"(?<=\w{3})is(?=(?:e|es|ed|er|ers|ing|ation|ations)$)"), "iz"),
+    (re.compile(r"(?<=\w{3})ys(?=(?:e|es|ed|er|ers|ing)$)"), "yz"),
+    (re.compile(r"(?<=\w{3})our(?=(?:s|ed|ing|able|ite|ites|hood)?$)"), "or"),
+    (re.compile(r"(?<=\w{3}[bt])re(?=s?$)"), "er"),
+    (re.compile(r"(?<=\w{3})ll(?=(?:ed|ing|er|ers)$)"), "l"),
+)
 
 
 class Features(NamedTuple):
@@ -70,13 +78,19 @@ def probability(features: Sequence[float], weights: Sequence[float]) -> float:
     return 1 / (1 + exp(-max(-40.0, min(40.0, value))))
 
 
+def _spelt(word: str) -> str:
+    for pattern, other in _SPELLINGS:
+        word = pattern.sub(other, word)
+    return word
+
+
 def stem(word: str) -> str:
     """Return the stem of `word`, irregular verbs as their present; a stop word, which says nothing, begins with a NUL."""
     word = word.lower()
     if word not in _STEMS:
         if len(_STEMS) > _MOST_STEMS:
             _STEMS.clear()
-        found = terms(_PRESENT.get(word, word))
+        found = terms(_spelt(_PRESENT.get(word, word)))
         _STEMS[word] = found[0] if found else f"\0{word}"
     return _STEMS[word]
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from math import log
 
-from assistant.values import Value
+from assistant.values import Value, hedge, values
 
 
 def says(source: Value, wanted: Value) -> bool:
@@ -105,3 +105,20 @@ def _size(value: Value) -> float:
     if value.kind in ("date", "pair"):
         return sum(part * scale for part, scale in zip(value.amounts[:3], (365.0, 30.0, 1.0), strict=False))
     return log(1 + abs(value.amounts[0]))
+
+
+def in_full(phrase: str, source: str) -> str:
+    """Return `phrase` with its value as `source` writes it: models leave out the sign or the doubt of "nearly $600 billion".
+
+    Nothing changes unless the phrase has one value, and the source one way to write it that holds the phrase's.
+    """
+    mine, source = values(phrase), " ".join(source.split())
+    if len(mine) != 1 or mine[0].about or mine[0].kind == "date":
+        return phrase
+    [value] = mine
+    fuller = {
+        source[other.start - len(hedge(source, other.start)) : other.end]
+        for other in values(source)
+        if other.kind != "date" and says(other, value) and value.text in other.text
+    }
+    return phrase[: value.start] + fuller.pop() + phrase[value.end :] if len(fuller) == 1 else phrase

@@ -122,6 +122,12 @@ class Value:
     about: bool = False
 
 
+def hedge(text: str, start: int) -> str:
+    """Return the words before the value at `start` that call it approximate, such as "nearly "; "" when there are none."""
+    found = _ABOUT.search(text[max(0, start - 20) : start])
+    return found.group() if found else ""
+
+
 def values(text: str) -> tuple[Value, ...]:
     """Return the values of `text` in order; digits within a name (R1, GPT-4) are no value."""
     found: list[Value] = []
@@ -132,7 +138,7 @@ def values(text: str) -> tuple[Value, ...]:
 
     def keep(match: re.Match[str], kind: str, amounts: tuple[float, ...], unit: str = "") -> None:
         start = match.start() + len(match.group()) - len(match.group().lstrip())
-        about = bool(_ABOUT.search(text[max(0, start - 20) : start]))
+        about = bool(hedge(text, start))
         found.append(Value(kind, amounts, unit, " ".join(text[start : match.end()].split()), start, match.end(), about))
         taken.append((start, match.end()))
 

@@ -18,13 +18,14 @@ from typing import Any
 
 import assistant
 from assistant.abstention import load_fitted
-from assistant.answer import Answer, ask
+from assistant.answer import ask
 from assistant.chat_model import ChatModel, Output
 from assistant.collection import Collection
 from assistant.errors import ModelError, UserError
 from assistant.prompt import count_tokens
 from assistant.sentences import split_sentences
 from assistant.settings import Settings
+from assistant.snapshots import Answer
 from eval.answer_sets import AnswerQuestion, AnswerSet
 from eval.datasets import GoldSpan
 from eval.runs import RunHit

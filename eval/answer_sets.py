@@ -1,13 +1,14 @@
 """Questions to be answered in full, with their gold answers: SQuAD 2.0, mtRAG dialogues, any BEIR folder, your corpus.
 
 A BEIR folder has its answers in `answers.jsonl` (`_id`, `answers`, and if you like `all_answers`, `unanswerable`,
-`doc`), dialogues are in `tasks.jsonl` as mtRAG writes them.
+`doc`), dialogues are in `tasks.jsonl` as mtRAG writes them. Of a set with gold spans (`questions.jsonl`) every second
+question loses its spans: they are taken out of the documents, and nothing answers it any more.
 """
 
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -15,7 +16,7 @@ from typing import Any, Literal, get_args
 from assistant.errors import UserError
 from assistant.settings import Settings
 from assistant.turns import Turn
-from eval.datasets import Dataset, GoldSpan, identified, json_lines, load_corpus, load_dataset, text_field
+from eval.datasets import Dataset, EvalQuestion, GoldSpan, identified, json_lines, load_corpus, load_dataset, text_field
 from eval.golden_questions import golden_files, load_golden
 
 Kind = Literal["answerable", "partial", "unanswerable"]
@@ -88,8 +89,11 @@ def load_answer_set(folder: Path, half: Half = "held back") -> AnswerSet:
         questions, left, sample = *_dialogues(folder / "tasks.jsonl", dataset, half), _DIALOGUE_SAMPLE
     elif (folder / "answers.jsonl").is_file():
         questions, left, sample = *_answered(folder, dataset, half), _SAMPLE
+    elif dataset.by_span:
+        dataset = _without_evidence(dataset)
+        questions, left, sample = *_spanned(dataset, half), _SAMPLE
     else:
-        raise UserError(f"{folder} holds neither answers.jsonl nor tasks.jsonl: there are no answers to compare with.")
+        raise UserError(f"{folder} holds no answers.jsonl, tasks.jsonl or questions.jsonl: there is nothing to compare with.")
     if not questions:
         raise UserError(f"{folder} holds no questions with answers{' in this half' if left else ''}: nothing to measure.")
     other = "fitting the refusal threshold" if half == "held back" else "measuring"
@@ -171,6 +175,40 @@ def _texts(row: Mapping[str, Any], name: str, path: Path, number: int) -> list[s
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
         raise UserError(f"{path}, line {number}: {name!r} must be a list of texts.")
     return [text.encode("utf-8", errors="replace").decode().strip() for text in value if text.strip()]
+
+
+def _loses_evidence(question: EvalQuestion) -> bool:
+    return held_back(f"evidence of {question.id}")
+
+
+def _without_evidence(dataset: Dataset) -> Dataset:
+    """Return the set with blanks where the spans of the questions stood that lose them; all other places stay the same."""
+    texts = {document.id: document.text for document in dataset.documents}
+    for span in (span for question in dataset.questions if _loses_evidence(question) for span in question.spans):
+        text = texts[span.document]
+        texts[span.document] = f"{text[: span.start]}{' ' * (span.end - span.start)}{text[span.end :]}"
+    documents = tuple(
+        replace(document, text=texts[document.id], sha256=hashlib.sha256(texts[document.id].encode()).hexdigest())
+        for document in dataset.documents
+    )
+    return replace(dataset, documents=documents)
+
+
+def _spanned(dataset: Dataset, half: Half) -> tuple[list[AnswerQuestion], int]:
+    """Return the questions of one half, by document; one whose spans another lost is left out, for it is neither."""
+    texts = {document.id: document.text for document in dataset.documents}
+    questions, left = list[AnswerQuestion](), 0
+    for question in dataset.questions:
+        blank = [not texts[span.document][span.start : span.end].strip() for span in question.spans]
+        if any(blank) != all(blank) or all(blank) != _loses_evidence(question):
+            continue
+        if held_back(question.spans[0].document) != (half == "held back"):
+            left += 1
+            continue
+        kind: Kind = "unanswerable" if all(blank) else "answerable"
+        evidence = () if all(blank) else question.spans
+        questions.append(AnswerQuestion(question.id, question.text, kind, (), "span", evidence))
+    return questions, left
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assistant import reading
-from assistant.answer import Answer, Assistant
+from assistant.answer import Assistant
 from assistant.errors import ModelError, UserError
 from assistant.examples import SYSTEM, opening, question_text
 from assistant.filters import Filter
 from assistant.prompt import count_tokens, opening_tokens
 from assistant.retrieval import Hit
 from assistant.settings import Settings, load_settings, stay_offline
+from assistant.snapshots import Answer
 from eval.answer_measures import wilson
 from eval.answer_rows import NotedModel, answer_settings, code_digest
 from eval.datasets import identified, text_field

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from assistant.abstention import FITTED, TOLD, WEIGHED, Fitted, decide, features, load_fitted, unknown_words
-from assistant.answer import REFUSAL, Answer, Assistant
+from assistant.answer import Assistant
 from assistant.chat_model import ChatModel, Confidence
 from assistant.errors import UserError
 from assistant.filters import EVERYTHING, Filter
 from assistant.lexical import terms
 from assistant.settings import Level, Settings, load_settings
+from assistant.snapshots import REFUSAL, Answer
 from tests.conftest import settings_in, write_documents
 from tests.scripted_server import ScriptedServer, answer
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from assistant import chat_model
-from assistant.answer import EMPTY_CORPUS, INSTEAD, MAX_QUESTION, REFUSAL, Answer, Assistant
+from assistant.answer import MAX_QUESTION, Assistant
 from assistant.chat_model import ChatModel
 from assistant.errors import UserError
 from assistant.examples import EXAMPLES, SYSTEM
+from assistant.snapshots import EMPTY_CORPUS, INSTEAD, REFUSAL, Answer
 from assistant.turns import Turn
 from tests.conftest import EMBEDDED_CONTEXT, EmbeddedServer, connect, settings_in, write_documents
 from tests.scripted_server import (

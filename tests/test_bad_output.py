@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from assistant.answer import REFUSAL, Answer, Assistant
+from assistant.answer import Assistant
+from assistant.snapshots import REFUSAL, Answer
 from tests.scripted_server import Drop, Event, Finish, Pause, Raw, Repeat, ScriptedServer, Thought, answer, pieces, stream
 
 QUESTION = "Who founded the Lumen Observatory?"

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from assistant.answer import REFUSAL, Answer, Assistant
+from assistant.answer import Assistant
 from assistant.broad import is_count, kind, sides, topic
 from assistant.filters import Filter
 from assistant.prompt import count_tokens
+from assistant.snapshots import REFUSAL, Answer
 from tests.scripted_server import Drop, Finish, Hang, Headers, Request, ScriptedServer, answer, error, stream
 
 KINDS = {

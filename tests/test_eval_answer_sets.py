@@ -110,7 +110,7 @@ def test_a_bad_line_of_answers_is_named(tmp_path: Path, row: dict[str, Any], mes
 def test_a_set_without_answers_is_refused(tmp_path: Path) -> None:
     folder = write_set(tmp_path / "set")
     (folder / "answers.jsonl").unlink()
-    with pytest.raises(UserError, match=r"neither answers\.jsonl nor tasks\.jsonl"):
+    with pytest.raises(UserError, match=r"no answers\.jsonl, tasks\.jsonl or questions\.jsonl"):
         load_answer_set(folder)
 
 
@@ -161,3 +161,28 @@ def test_the_sample_of_mtrag_holds_every_unanswerable_turn_of_its_half() -> None
     kinds = [question.kind for question in found.questions]
     assert kinds[: found.sample].count("unanswerable") == kinds.count("unanswerable") > 0
     assert any(question.turns for question in found.questions[:10])
+
+
+def test_half_of_the_questions_with_gold_spans_lose_them_and_have_no_answer(tmp_path: Path) -> None:
+    sentences = [f"The {animal} of house {number} is {number + 20} years old." for number, animal in enumerate(ARTICLES)]
+    rows = []
+    for name in ("first", "second", "third", "fourth"):
+        text = "\n\n".join(sentences)
+        (tmp_path / "corpora").mkdir(exist_ok=True)
+        (tmp_path / "corpora" / f"{name}.md").write_text(text, encoding="utf-8")
+        for number, sentence in enumerate(sentences):
+            start = text.index(sentence)
+            span = {"content": sentence, "start_index": start, "end_index": start + len(sentence)}
+            rows.append({"_id": f"{name}-{number}", "text": f"How old? {number}", "corpus_id": name, "references": [span]})
+    write_lines(tmp_path / "questions.jsonl", rows)
+    halves = [load_answer_set(tmp_path), load_answer_set(tmp_path, "fitting")]
+    texts = {document.id: document.text for document in halves[0].dataset.documents}
+    asked = [question for half in halves for question in half.questions]
+    assert len(asked) == len(rows) and {question.kind for question in asked} == {"answerable", "unanswerable"}
+    for question in asked:
+        name, _, place = question.id.partition("-")
+        sentence = sentences[int(place)]
+        there = sentence in texts[f"{name}.md"]
+        assert there == (question.kind == "answerable") == bool(question.evidence)
+        assert all(texts[span.document][span.start : span.end] == sentence for span in question.evidence)
+    assert {len(text) for text in texts.values()} == {len("\n\n".join(sentences))}

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from assistant.answer import REFUSAL, Answer, Assistant
+from assistant.answer import Assistant
 from assistant.chunking import Chunk
 from assistant.extractive import WEAK, asks_for_several, extract, shown_text
 from assistant.retrieval import Hit
 from assistant.sentences import split_sentences
+from assistant.snapshots import REFUSAL, Answer
 from assistant.turns import Turn
 from tests.conftest import settings_in, write_documents
 

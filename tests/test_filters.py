@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assistant.answer import NO_DOCUMENT, Assistant
+from assistant.answer import Assistant
 from assistant.catalog import FileState
 from assistant.cli import main
 from assistant.documents import Document
 from assistant.errors import UserError
 from assistant.filters import Filter, check_filter, parse_filter
 from assistant.settings import Settings
+from assistant.snapshots import NO_DOCUMENT
 from assistant.sync import Corpus
 from tests.conftest import as_environment, run_python, settings_in, write_documents
 

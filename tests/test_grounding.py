@@ -303,3 +303,47 @@ def test_a_hint_decides_among_equals(settings: MakeSettings, corpus: Callable[..
             assert citation.chunk.id == hit.chunk.id
     finally:
         opened.close()
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "quote"),
+    [
+        ("What year did the startup get going?", "2023", "2023"),
+        ("max size of an upload", "50 MB", "50 MB"),
+        ("What day of the week did Tokyo stocks slide?", "Tuesday", "Tuesday"),
+        ("which file types work", "Markdown, plain text, HTML or PDF", "Markdown, plain text, HTML or PDF"),
+        ("health check command", "`assistant doctor`", "assistant doctor"),
+    ],
+)
+def test_words_that_stand_in_a_passage_are_cited_though_the_question_is_worded_otherwise(
+    starter: Corpus, question: str, answer: str, quote: str
+) -> None:
+    text, [statement], [citation] = cite(starter, question, answer)
+    assert statement.mark != "not found" and "[1" in text
+    assert quote in citation.quote
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("what did sam altman say he'd deliver", "Sam Altman promised better models."),
+        ("swap in a bigger local model", "Set `ASSISTANT_CHAT_MODEL` to the path of a GGUF file to use a larger one."),
+    ],
+)
+def test_a_sentence_of_a_passage_is_supported_word_for_word(starter: Corpus, question: str, answer: str) -> None:
+    text, [statement], _ = cite(starter, question, answer)
+    assert text == f"{answer} [1]"
+    assert statement.mark == "supported" and not statement.differs
+
+
+def test_british_and_american_spellings_agree(starter: Corpus) -> None:
+    for spelling in ("2,000 specialized chips", "2,000 specialised chips"):
+        [statement] = cite(starter, "How many chips does R1 need?", spelling).statements
+        assert statement.mark == "supported"
+
+
+def test_a_short_answer_gets_the_sign_and_the_doubt_that_its_source_has(starter: Corpus) -> None:
+    text, [statement], [citation] = cite(starter, "How many dollars of Nvidia's worth vanished?", "600 billion")
+    assert text.startswith("nearly $600 billion [1") and "nearly $600 billion" in citation.quote
+    assert text[statement.start : statement.end] == "nearly $600 billion"
+    assert cite(starter, COST, "€6 million").text.startswith("€6 million")

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from assistant.answer import UNCHECKED, Answer, Assistant
+from assistant.answer import Assistant
+from assistant.snapshots import UNCHECKED, Answer
 from assistant.turns import About, Turn, about_conversation, history, recalled, searched_before, told
 from tests.scripted_server import Finish, Pause, ScriptedServer, Thought, answer, stream
 from ui.conversation import Conversation

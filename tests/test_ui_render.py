@@ -7,11 +7,11 @@ from html.parser import HTMLParser
 
 import pytest
 
-from assistant.answer import Answer
 from assistant.catalog import DocumentInfo
 from assistant.chunking import Chunk
 from assistant.grounding import Citation, Statement
 from assistant.retrieval import Hit
+from assistant.snapshots import Answer
 from assistant.sync import FileResult
 from assistant.usage import Usage
 from ui.render import (

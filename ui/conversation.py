@@ -4,8 +4,9 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from assistant.answer import Answer, Assistant
+from assistant.answer import Assistant
 from assistant.errors import UserError
+from assistant.snapshots import Answer
 from assistant.turns import Turn
 from ui.relay import Relay
 

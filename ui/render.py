@@ -15,12 +15,12 @@ from datetime import datetime
 import nh3
 from markdown_it import MarkdownIt
 
-from assistant.answer import Answer
 from assistant.catalog import DocumentInfo
 from assistant.chunking import Chunk
 from assistant.documents import clean_line
 from assistant.grounding import Citation, Statement
 from assistant.retrieval import Hit
+from assistant.snapshots import Answer
 from assistant.sync import FileResult
 from eval.history import EMPTY, Point
 

@@ -1,0 +1,181 @@
+"""The snapshots of an answer: what the reader gets while a question is being answered, and the steps from one to the next."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from assistant.abstention import decide, features, unknown_words
+from assistant.chat_model import Output
+from assistant.collection import Collection
+from assistant.extractive import extract
+from assistant.filters import Filter
+from assistant.grounding import Citation, Statement, count_line
+from assistant.instructions import count_unread
+from assistant.reading import Plan
+from assistant.retrieval import Hit
+from assistant.settings import Level
+from assistant.turns import About, Turn
+from assistant.turns import retold as retold_sentences
+from assistant.usage import Usage, cost_line
+from assistant.written import Written
+
+REFUSAL = "The documents don't seem to answer this question."
+EMPTY_CORPUS = "There are no documents yet: add some, then ask again."
+UNFOUND = "What the language model wrote stands in none of the documents."
+INSTEAD = "These are the sentences of your documents that fit best."
+RETOLD = "This is what was answered before, word for word."
+UNCHECKED = "This is about the conversation itself; it was not checked against the documents."
+NO_DOCUMENT = "No document matches the filter: widen it, then ask again."
+_MIDDLING = 0.5  # support taken for granted while a draft is being written
+
+# Questions for a yes or a no, in English: a small model answers them with the question turned round.
+_YES_OR_NO = re.compile(
+    r"(?:(?:and|so|but|then|ok|if [^?]*,)\s+)?(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|may)(?:n['’]t)?\s",
+    re.IGNORECASE,
+)
+
+State = Literal["waiting", "reading", "writing", "done", "stopped", "failed"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One snapshot of an answer; each snapshot holds all of the answer so far, the last one is final.
+
+    `text` is Markdown with citation marks, numbered by first use, that all occur in `citations`: `[1]` after a statement that
+    a passage supports, `[1?]` after one that it supports in part, `[?]` after one that isn't found. `statements` are in order.
+    `passages` are what was found, best first. `unknown_words` are those of a refused question, as typed, that stand in
+    none of the documents asked; `features` what the refusal was decided by. `note` is a line for the reader about something that
+    went wrong, and `unread` counts sentences of the passages that give orders to the model and so were kept from it.
+    `progress` is the part being read and of how many, when all is too much for one prompt. `quoted` says that the text is
+    sentences of the documents, picked without a language model.
+    `read` counts the passages the model read, `usage` what that cost. Times are in seconds since the question
+    came, None until it happened; `seconds_thinking` is how long the model reasoned.
+    """
+
+    question: str
+    text: str = ""
+    reasoning: str = ""
+    passages: tuple[Hit, ...] = ()
+    citations: tuple[Citation, ...] = ()
+    statements: tuple[Statement, ...] = ()
+    state: State = "waiting"
+    ahead: int = 0
+    progress: tuple[int, int] | None = None
+    refused: bool = False
+    unknown_words: tuple[str, ...] = ()
+    features: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
+    unread: int = 0
+    quoted: bool = False
+    read: int = 0
+    usage: Usage | None = None
+    seconds_thinking: float | None = None
+    seconds_to_passages: float | None = None
+    seconds_to_first_token: float | None = None
+    seconds: float | None = None
+
+    @property
+    def final(self) -> bool:
+        """Whether this is the last snapshot."""
+        return self.state in ("done", "stopped", "failed")
+
+    @property
+    def cost(self) -> str:
+        """One line about what the answer cost: passages, tokens, seconds, model, money."""
+        return cost_line(self.usage, len(self.passages), self.read, self.seconds)
+
+    @property
+    def found(self) -> str:
+        """How many of its statements were found, in a line for the reader; empty when it has none."""
+        return count_line(self.statements)
+
+    def stopped(self) -> "Answer":
+        """Return this snapshot as the final one of an answer that the reader stopped."""
+        return replace(self, state="stopped", note="Stopped.")
+
+
+def is_guess(answer: Answer, written: Written, plan: Plan | None, level: Level) -> bool:
+    """Whether to refuse in place of a draft; the evidence that `decide` weighs is that of the best passages for a point."""
+    if written.code:
+        return False
+    if plan is None:
+        return decide(answer.features, level)
+    return written.refused or (level != "off" and not answer.citations)
+
+
+def doubtful(output: Output, level: Level) -> bool:
+    """Whether a draft may well be refused when it is whole: it is not shown in the making, to be taken back."""
+    if output.confidence is None:
+        return False
+    return decide(features([_MIDDLING], False, output.confidence), level)
+
+
+def refusal(answer: Answer, collection: Collection, filter: Filter) -> Answer:
+    """Return `answer` as one that says that the documents don't answer, and which words stand nowhere in them."""
+    words = unknown_words(answer.question, lambda terms: collection.lacking(terms, filter))
+    named = ", ".join(f'"{word}"' for word in words)
+    text = f"{REFUSAL} Nowhere in them: {named}." if words else REFUSAL
+    return replace(answer, text=text, citations=(), statements=(), refused=True, unknown_words=words)
+
+
+def grown(answer: Answer, output: Output, now: float) -> Answer:
+    """Return `answer` with the model's state; its text is for `ground` to add."""
+    first, thinking = answer.seconds_to_first_token, answer.seconds_thinking
+    if first is None and (output.text or output.reasoning):
+        first = now
+    if first is not None and output.reasoning and not output.text:
+        thinking = round(now - first, 3)
+    return replace(
+        answer,
+        state="writing" if output.text or output.reasoning else "waiting" if output.ahead else "reading",
+        ahead=output.ahead,
+        reasoning=output.reasoning,
+        seconds_to_first_token=first,
+        seconds_thinking=thinking,
+    )
+
+
+def finished(answer: Answer, written: Written, refused: bool, plan: Plan | None = None) -> Answer:
+    """Return the last snapshot of an answer that the model ended."""
+    if refused:
+        return replace(answer, text=REFUSAL, citations=(), statements=(), refused=True, state="done")
+    unread = count_unread(answer.question, answer.passages)
+    orders = (
+        f"Kept from the model: {unread} sentence{'s' if unread > 1 else ''} of the passages giving it orders." if unread else ""
+    )
+    note = " ".join(line for line in (plan.note if plan else "", written.note, orders) if line)
+    return replace(answer, state="done", note=note, unread=unread)
+
+
+def sound(answer: Answer, level: Level) -> Answer:
+    """Return `answer`, or sentences of the passages when it is a yes-or-no question's and nothing of it was found in them."""
+    if level == "off" or answer.refused or answer.citations or not answer.statements or not _YES_OR_NO.match(answer.question):
+        return answer
+    instead = quoted(answer, "", (), level)
+    if instead.refused:
+        return instead
+    return replace(instead, statements=(), note=" ".join(line for line in (UNFOUND, INSTEAD, answer.note) if line))
+
+
+def failed(answer: Answer, failure: str, about: About, turns: Sequence[Turn], level: Level) -> Answer:
+    """Return the last snapshot when the model failed: with what it wrote, or else with sentences of the passages."""
+    if answer.text:
+        return replace(answer, state="failed", note=f"{failure} What was written so far is kept.")
+    without_model = quoted(answer, about, turns, level)
+    if without_model.refused:  # the model might have found more
+        return replace(answer, state="failed", note=failure)
+    return replace(without_model, note=f"{failure} {RETOLD if about else INSTEAD}")
+
+
+def quoted(answer: Answer, about: About, turns: Sequence[Turn], level: Level) -> Answer:
+    """Return the answer that needs no language model: the best sentences of the passages, or of the conversation."""
+    text, citations = retold_sentences(answer.question, about, turns) if about else extract(answer.question, answer.passages, level)
+    if not text:
+        return replace(answer, text=REFUSAL, state="done", refused=True)
+    return replace(answer, text=text, citations=citations, state="done", quoted=True)
+
+
+def told_again(answer: Answer, turn: Turn) -> Answer:
+    """Return the answer that repeats `turn`."""
+    return replace(answer, text=turn.answer, citations=turn.citations, refused=turn.refused, state="done")
