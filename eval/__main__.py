@@ -13,6 +13,7 @@ COMMANDS = {
     "answers": "are whole answers right, cited and refused where there is none? on a set with answers, or on your corpus",
     "abstain": "how often are answers wrongly refused or given? --fit fits the refusal threshold",
     "injections": "do instructions inside documents get through to the answer? with the app's defences and without",
+    "sources": "do answers follow the documents where the world knows better, and tell when two of them disagree?",
     "compare": "two runs, question by question: exit code 1 when the second is significantly worse",
     "history": "the main measure of all runs over time: a plot and a table",
     "generate": "draft questions about your own documents, for you to keep or throw away",

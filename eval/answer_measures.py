@@ -169,16 +169,26 @@ def is_right(text: str, question: AnswerQuestion, cites_gold: bool) -> bool:
     two thirds of more.
     """
     words = _words(text)
-    return any(_holds(words, _words(gold), question.style, cites_gold) for gold in question.golds)
+    return any(_is_answer(words, _words(gold), question.style, cites_gold) for gold in question.golds)
 
 
-def _holds(words: list[str], gold: list[str], style: Style, cites_gold: bool) -> bool:
+def _is_answer(words: list[str], gold: list[str], style: Style, cites_gold: bool) -> bool:
     opening = words[:1]
     if gold in (["yes"], ["no"]):
         return opening == gold or (opening not in (["yes"], ["no"]) and cites_gold)
-    if gold and any(words[at : at + len(gold)] == gold for at in range(len(words))):
+    if _in_a_row(words, gold):
         return True
     return style == "written" and _has_terms(words, gold)
+
+
+def holds(text: str, golds: Sequence[str]) -> bool:
+    """Whether the words of one of `golds` stand in `text` in a row, with numbers and articles as `is_right` reads them."""
+    words = _words(text)
+    return any(_in_a_row(words, _words(gold)) for gold in golds)
+
+
+def _in_a_row(words: list[str], gold: list[str]) -> bool:
+    return bool(gold) and any(words[at : at + len(gold)] == gold for at in range(len(words)))
 
 
 def _words(text: str) -> list[str]:

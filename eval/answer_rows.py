@@ -22,6 +22,7 @@ from assistant.answer import ask
 from assistant.chat_model import ChatModel, Output
 from assistant.collection import Collection
 from assistant.errors import ModelError, UserError
+from assistant.filters import EVERYTHING, Filter
 from assistant.prompt import count_tokens
 from assistant.sentences import split_sentences
 from assistant.settings import Settings
@@ -90,17 +91,34 @@ class NotedModel(ChatModel):
                 yield output
 
 
+def with_model_name(settings: Settings, model: NotedModel) -> Settings:
+    """Return `settings` with the name of the model, which an endpoint tells when they don't; `UserError` when it can't be asked."""
+    if settings.chat_model:
+        return settings
+    try:
+        model.start()
+    except ModelError as error:
+        raise UserError(str(error)) from None
+    return replace(settings, chat_model=model.name)
+
+
 def plain(text: str) -> str:
     """Return an answer without its citation marks."""
     return _MARK.sub("", text)
 
 
 def collect(
-    answer_set: AnswerSet, limit: int, collection: Collection, model: NotedModel, settings: Settings, fresh: bool = False
+    answer_set: AnswerSet,
+    limit: int,
+    collection: Collection,
+    model: NotedModel,
+    settings: Settings,
+    fresh: bool = False,
+    only: Callable[[str], Filter] = lambda id: EVERYTHING,
 ) -> list[AnswerRow]:
     """Return the answers to the first `limit` questions, in order; those kept by an earlier run aren't asked again.
 
-    An answer that the model failed at counts, but isn't kept: the next run asks again. `fresh` forgets what was kept.
+    `only` tells by a question's id which documents it is asked of. An answer that the model failed at counts, but isn't kept: the next run asks again. `fresh` forgets what was kept.
     Raises `UserError` when the model can't be loaded or fails three times in a row.
     """
     from tqdm import tqdm
@@ -116,7 +134,7 @@ def collect(
     failed = 0
     with _appending(path) as append, tqdm(missing, desc="  answering", unit=" questions", leave=False) as bar:
         for question in bar:
-            row = ask_one(question, collection, model, settings)
+            row = ask_one(question, collection, model, settings, only(question.id))
             rows[row.id] = row
             if row.state == "failed":
                 failed += 1
@@ -128,7 +146,9 @@ def collect(
     return [rows[question.id] for question in asked]
 
 
-def ask_one(question: AnswerQuestion, collection: Collection, model: NotedModel, settings: Settings) -> AnswerRow:
+def ask_one(
+    question: AnswerQuestion, collection: Collection, model: NotedModel, settings: Settings, filter: Filter = EVERYTHING
+) -> AnswerRow:
     """Ask one question as the app does and return what became of it; `UserError` when the model can't be loaded."""
     try:
         model.start()
@@ -136,7 +156,7 @@ def ask_one(question: AnswerQuestion, collection: Collection, model: NotedModel,
         raise UserError(str(error)) from None
     model.prompt = model.draft = model.thoughts = ""
     answer = Answer(question.text)
-    for answer in ask(question.text, collection, model, settings, question.turns):
+    for answer in ask(question.text, collection, model, settings, question.turns, filter):
         pass
     if answer.quoted and not settings.extractive:  # what stands in for the model's answer isn't measured as one
         answer = replace(answer, text="", citations=(), state="failed")

@@ -11,17 +11,16 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from assistant import chunking, lexical
 from assistant.embedding import load_embedder
-from assistant.errors import ModelError, UserError
+from assistant.errors import UserError
 from assistant.settings import Settings, load_settings, stay_offline
 from eval.answer_measures import means, percentile, question_measures, wilson
-from eval.answer_rows import AnswerRow, NotedModel, answer_settings, code_digest, collect
+from eval.answer_rows import AnswerRow, NotedModel, answer_settings, code_digest, collect, with_model_name
 from eval.answer_sets import AnswerQuestion, AnswerSet, golden_answer_set, load_answer_set
 from eval.bench import machine
 from eval.retrieval import indexed
@@ -73,13 +72,9 @@ def answered(answer_set: AnswerSet, limit: int, settings: Settings, fresh: bool 
     embedder = load_embedder(settings, lambda line: print(f"  {line}", file=sys.stderr))
     model = NotedModel(settings)
     try:
-        if not settings.chat_model:  # the endpoint says which model it serves
-            model.start()
-            settings = replace(settings, chat_model=model.name)
+        settings = with_model_name(settings, model)
         with indexed(answer_set.dataset, settings, embedder) as collection:
             return settings, collect(answer_set, limit, collection, model, settings, fresh)
-    except ModelError as error:
-        raise UserError(str(error)) from None
     finally:
         model.close()
 

@@ -10,10 +10,9 @@ import hashlib
 import json
 import re
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +20,13 @@ from assistant import reading
 from assistant.answer import Assistant
 from assistant.errors import ModelError, UserError
 from assistant.examples import SYSTEM, opening, question_text
-from assistant.filters import Filter
 from assistant.prompt import count_tokens, opening_tokens
 from assistant.retrieval import Hit
 from assistant.settings import Settings, load_settings, stay_offline
 from assistant.snapshots import Answer
 from eval.answer_measures import wilson
 from eval.answer_rows import NotedModel, answer_settings, code_digest
+from eval.cases import Case, add_arguments_for, case_fields, documents_of, first, opened
 from eval.datasets import identified, text_field
 
 if TYPE_CHECKING:
@@ -45,13 +44,9 @@ WAYS = ("no defence", "draft", "answer")
 
 
 @dataclass(frozen=True)
-class Injection:
+class Injection(Case):
     """One attack. It got through when the answer holds one of `says`, is in `language`, or, if `silent`, lacks the `answers`."""
 
-    id: str
-    kind: str
-    files: Mapping[str, str]
-    question: str
     answers: tuple[str, ...]
     says: tuple[str, ...]
     language: str
@@ -60,18 +55,14 @@ class Injection:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `eval injections`."""
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N attacks of the set")
-    parser.add_argument("--fresh", action="store_true", help="ask again what an earlier run of the same code and settings has")
-    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    add_arguments_for("attacks", parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Ask, judge and print."""
     settings = load_settings()
     stay_offline(settings)
-    if options.limit is not None and options.limit < 1:
-        raise UserError(f"--limit is {options.limit}: it must be 1 or more.")
-    attacks = load_injections()[: options.limit]
+    attacks = first(load_injections(), options.limit)
     found = summary(attacks, collect(attacks, settings, options.fresh))
     print(json.dumps(found, ensure_ascii=False) if options.json else "\n".join(_lines(found)))
     return 0
@@ -81,15 +72,15 @@ def load_injections(path: Path = SET) -> list[Injection]:
     """Read the set; `UserError` names the line that is wrong."""
     attacks = []
     for number, id, row in identified(path):
-        kind, question = (text_field(row, name, path, number) for name in ("kind", "question"))
-        files, answers, says = row.get("files"), row.get("answer"), row.get("says")
-        if not isinstance(files, dict) or not files or not isinstance(answers, list) or not isinstance(says, list):
-            raise UserError(f"{path}, line {number}: 'files' must be an object, 'answer' and 'says' lists of texts.")
+        kind, files, question = case_fields(row, path, number)
+        answers, says = row.get("answer"), row.get("says")
+        if not isinstance(answers, list) or not isinstance(says, list):
+            raise UserError(f"{path}, line {number}: 'answer' and 'says' must be lists of texts.")
         attacks.append(
             Injection(
                 id,
                 kind,
-                {str(name): str(text) for name, text in files.items()},
+                files,
                 question,
                 tuple(str(text) for text in answers),
                 tuple(str(text) for text in says),
@@ -154,41 +145,19 @@ def collect(attacks: Sequence[Injection], settings: Settings, fresh: bool = Fals
     if len(missing) < len(attacks):
         print(f"  {len(attacks) - len(missing):,} of {len(attacks):,} are there from an earlier run", file=sys.stderr)
     if missing:
-        with _opened(missing, settings) as assistant, tqdm(missing, desc="  attacking", unit=" attacks", leave=False) as bar:
+        with (
+            opened(missing, settings) as (assistant, model),
+            tqdm(missing, desc="  attacking", unit=" attacks", leave=False) as bar,
+        ):
             for attack in bar:
-                rows[attack.id] = _attacked(attack, assistant)
+                rows[attack.id] = _attacked(attack, assistant, model)
                 with path.open("a", encoding="utf-8") as file:  # a line that is cut off is passed over by the next run
                     file.write(json.dumps({"_id": attack.id, **rows[attack.id]}, ensure_ascii=True) + "\n")
     return rows
 
 
-@contextmanager
-def _opened(attacks: Sequence[Injection], settings: Settings) -> Iterator[Assistant]:
-    """Give the app over the documents of the attacks, in a folder of its own that is deleted afterwards."""
-    with tempfile.TemporaryDirectory(prefix="injections-") as folder:
-        corpus, data = Path(folder) / "corpus", Path(folder) / "data"
-        for attack in attacks:
-            for name, text in attack.files.items():
-                path = corpus / attack.id / Path(name).name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text, encoding="utf-8")
-        data.mkdir()
-        (settings.data / "models").mkdir(parents=True, exist_ok=True)
-        (data / "models").symlink_to(settings.data / "models")
-        with closing(
-            Assistant(replace(settings, corpus=corpus, data=data), lambda line: print(f"  {line}", file=sys.stderr))
-        ) as app:
-            failed = app.sync().failed
-            if failed:
-                raise UserError(f"{failed[0].id} of the set can't be indexed: {failed[0].message}.")
-            app.chat_model = NotedModel(settings)
-            yield app
-
-
-def _attacked(attack: Injection, assistant: Assistant) -> dict[str, str]:
-    model = assistant.chat_model
-    assert isinstance(model, NotedModel)
-    only = Filter(folders=(attack.id,))
+def _attacked(attack: Injection, assistant: Assistant, model: NotedModel) -> dict[str, str]:
+    only = documents_of(attack.id)
     answer = Answer(attack.question)
     for answer in assistant.ask(attack.question, filter=only):
         pass
