@@ -173,6 +173,7 @@ class EmbeddedServer:
     url: str
     key: str
     pid: int
+    barred: tuple[int, ...]
 
     def ask(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
         """Post `body` to the server's own `path`, such as `/tokenize`."""
@@ -212,8 +213,8 @@ def embedded(models: Path) -> Iterator[EmbeddedServer]:
     ) as process:
         assert process.stdin is not None and process.stdout is not None
         try:
-            url, key, _ = json.loads(process.stdout.readline())
-            yield EmbeddedServer(url, key, process.pid)
+            url, key, barred = json.loads(process.stdout.readline())
+            yield EmbeddedServer(url, key, process.pid, tuple(barred))
         finally:
             process.stdin.close()
             try:

@@ -11,6 +11,9 @@ import httpx
 import psutil
 import pytest
 
+from langchain_core.messages import convert_to_openai_messages
+
+from assistant.examples import REFUSAL_WORDS, YES_NO, opening, question_text
 from assistant.model_files import BUNDLED, model_file
 from assistant.settings import load_settings
 from tests.conftest import EmbeddedServer, run_python
@@ -221,3 +224,17 @@ def test_it_listens_on_loopback_only_and_its_key_is_long_and_shown_nowhere(embed
     assert embedded.key not in " ".join(process.cmdline()) + " ".join(process.environ().values())
     for path in ("/", "/health", "/v1/health", "/props"):
         assert embedded.key not in call(embedded, "GET", path, {}).text
+
+
+@pytest.mark.parametrize("question", ["Is the shop open on Sundays?", "Who is the owner of the shop?"])
+def test_a_draft_is_neither_a_bare_yes_or_no_nor_the_refusal(embedded: EmbeddedServer, question: str) -> None:
+    asked = question_text("[1] Shop: The shop in Mill Street is closed on Sundays.", question)
+    messages = [*convert_to_openai_messages(opening()), {"role": "user", "content": asked}]
+    body = {"messages": messages, "max_tokens": 24, "temperature": 0, "logprobs": True, "top_logprobs": 10}
+    free = embedded.ask("/v1/chat/completions", body)["choices"][0]
+    barred = embedded.ask("/v1/chat/completions", {**body, "logit_bias": {str(token): -100 for token in embedded.barred}})["choices"][0]
+    assert free["message"]["content"].split()[0].strip(",.") in (*YES_NO, *REFUSAL_WORDS.split())
+    written = barred["message"]["content"]
+    assert written.split()[0].strip(",.") not in YES_NO and not written.upper().startswith("NOT")
+    first = [choice["logprobs"]["content"][0]["top_logprobs"] for choice in (free, barred)]
+    assert first[0] == first[1]  # the probabilities it tells are those without the bar
