@@ -11,6 +11,7 @@ from assistant.abstention import features
 from assistant.catalog import DocumentInfo
 from assistant.chat_model import ChatModel, Output
 from assistant.collection import Collection
+from assistant.elsewhere import other_values
 from assistant.errors import ModelError, UserError
 from assistant.filters import EVERYTHING, Filter, check_filter
 from assistant.grounding import Grounded, Grounding, ground
@@ -170,7 +171,11 @@ def _write(
         supports = [statement.support for statement in statements]
         answer = replace(answer, features=features(supports, written.refused, output.confidence))
     answer = finished(answer, written, is_guess(answer, written, plan, level), plan)
-    return answer if plan or written.code else sound(answer, level)
+    if plan or written.code:
+        return answer
+    left = Grounded(answer.text, answer.statements, answer.citations)  # without statements when it is a refusal now
+    elsewhere = other_values(question, left, grounding, "\n".join(turn.question for turn in turns))
+    return sound(replace(answer, elsewhere=elsewhere), level)
 
 
 def _read(

@@ -19,6 +19,7 @@ from assistant.settings import SETTINGS, Settings, load_settings, stay_offline
 if TYPE_CHECKING:
     from assistant.answer import Assistant
     from assistant.filters import Filter
+    from assistant.grounding import Citation
     from assistant.retrieval import Hit
     from assistant.snapshots import Answer
     from assistant.sync import FileResult, Report
@@ -232,7 +233,9 @@ def _ask(options: argparse.Namespace, settings: Settings) -> int:
         _print_json(_answer(answer))
     else:
         print(answer.text)
-        for citation in answer.citations:
+        for other in answer.elsewhere:
+            print(f"{other.line} [{other.citation.number}].")
+        for citation in answer.cited:
             page = f", p. {citation.chunk.page}" if citation.chunk.page else ""
             print(f'  [{citation.number}] {citation.chunk.document_id}{page}: "{citation.quote}"')
         for statement in answer.statements:
@@ -254,17 +257,8 @@ def _answer(answer: "Answer") -> dict[str, Any]:
         "answer": answer.text,
         "refused": answer.refused,
         "unknown_words": answer.unknown_words,
-        "citations": [
-            {
-                "number": citation.number,
-                "document": citation.chunk.document_id,
-                "page": citation.chunk.page,
-                "start": citation.start,
-                "end": citation.end,
-                "quote": citation.quote,
-            }
-            for citation in answer.citations
-        ],
+        "citations": [_cited(citation) for citation in answer.citations],
+        "elsewhere": [{"value": other.value, "citation": _cited(other.citation)} for other in answer.elsewhere],
         "statements": [
             {
                 "text": answer.text[statement.start : statement.end],
@@ -288,6 +282,17 @@ def _answer(answer: "Answer") -> dict[str, Any]:
         "seconds_thinking": answer.seconds_thinking,
         "seconds_to_first_token": answer.seconds_to_first_token,
         "seconds": answer.seconds,
+    }
+
+
+def _cited(citation: "Citation") -> dict[str, Any]:
+    return {
+        "number": citation.number,
+        "document": citation.chunk.document_id,
+        "page": citation.chunk.page,
+        "start": citation.start,
+        "end": citation.end,
+        "quote": citation.quote,
     }
 
 

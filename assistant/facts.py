@@ -43,6 +43,12 @@ _NEGATOR = re.compile(
 _NOT_DENIED = re.compile(r"(?:not only|no doubt|no more than|no less than|not least|no\. ?\d)\b", re.IGNORECASE)
 _ENDINGS = frozenset(("", "a", "e", "y", "an", "ian", "ean", "ese", "ish", "n", "i", "ic", "s", "es", "ans", "ians", "land", "ns"))
 _LONG_NAME = re.compile(r"[A-Z]\w+(?:\s(?:of|and|for|the)(?:\sthe)?)?(?:\s[A-Z]\w+){1,6}(?:\s(?:of|and|for)\s[A-Z]\w+)*")
+_RUN = re.compile(r"[^\W\d_a-z][\w'’-]*(?: (?:(?:of|de|von|van|da) )?[^\W\d_a-z][\w'’-]*)*")
+_DAYS = (
+    "monday tuesday wednesday thursday friday saturday sunday "
+    "january february march april may june july august september october november december "
+)
+_NO_NAME_BEGINS = frozenset(_DAYS.split())
 _REACH = 3  # words after a negator among which the denied one is looked for
 _OPPOSITES = (
     ("increase increased increases increasing rise rises rose risen rising grew grow grows growing gain gains gained climbed up",
@@ -119,6 +125,19 @@ def _names(text: str) -> tuple[str, ...]:
             continue
         found.append(word)
     return tuple(dict.fromkeys(found))
+
+
+def name_runs(text: str) -> list[tuple[int, int]]:
+    """Return the spans of the names of a sentence, "Liang Wenfeng" being one; none begins with a day or month."""
+    names, runs = set(_names(text)), []
+    for match in _RUN.finditer(text):
+        words = list(re.finditer(r"\S+", match.group()))
+        while words and (words[0].group() not in names or words[0].group().lower() in _NO_NAME_BEGINS):
+            words.pop(0)
+        if words:
+            end = match.start() + words[-1].end()
+            runs.append((match.start() + words[0].start(), end - 2 * text[:end].endswith(("'s", "’s"))))
+    return runs
 
 
 def _denied(text: str) -> frozenset[str]:

@@ -7,6 +7,7 @@ marked in the text: ` [1]` when they support it, ` [1?]` when they do in part, `
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from assistant.chunking import Chunk
@@ -126,9 +127,19 @@ class Grounding:
         embedder: Embedder,
     ) -> None:
         """`vectors` holds the sentence vectors of each of the `shown` hits."""
+        self.shown = shown
+        self._vectors, self._embedder = vectors, embedder
+        self._alone: dict[int, Grounding] = {}
         self.evidence = Evidence(shown, vectors, embedder)
         self.quotes = Quotes([hit.chunk.text for hit in shown])
         self._known: dict[tuple[str, frozenset[int], str], Judgement] = {}
+
+    def alone(self, passage: int) -> "Grounding":
+        """Return what one of the passages, counted from 1, says by itself."""
+        if passage not in self._alone:
+            at = passage - 1
+            self._alone[passage] = Grounding([self.shown[at]], [self._vectors[at]], self._embedder)
+        return self._alone[passage]
 
     def judge(self, statement: str, hints: frozenset[int] = frozenset(), question: str = "") -> Judgement:
         """Return what the passages say to `statement` (plain text), as an answer to `question` when it is only a phrase.
@@ -203,6 +214,7 @@ def needs_question(statement: str, question: str) -> bool:
     return len(asked & content(statement)) < _OWN_CLAIM * len(asked)
 
 
+@lru_cache(maxsize=1024)
 def content(text: str) -> frozenset[str]:
     """Return the stems of the words of `text` that say something."""
     return frozenset(word for word in stems(text, values(text)) if says_something(word))

@@ -8,6 +8,7 @@ from typing import Literal
 from assistant.abstention import decide, features, unknown_words
 from assistant.chat_model import Output
 from assistant.collection import Collection
+from assistant.elsewhere import Elsewhere
 from assistant.extractive import extract
 from assistant.filters import Filter
 from assistant.grounding import Citation, Statement, count_line
@@ -44,6 +45,7 @@ class Answer:
 
     `text` is Markdown with citation marks, numbered by first use, that all occur in `citations`: `[1]` after a statement that
     a passage supports, `[1?]` after one that it supports in part, `[?]` after one that isn't found. `statements` are in order.
+    `elsewhere` holds what other documents say in place of their values, with citations of its own.
     `passages` are what was found, best first. `unknown_words` are those of a refused question, as typed, that stand in
     none of the documents asked; `features` what the refusal was decided by. `note` is a line for the reader about something that
     went wrong, and `unread` counts sentences of the passages that give orders to the model and so were kept from it.
@@ -59,6 +61,7 @@ class Answer:
     passages: tuple[Hit, ...] = ()
     citations: tuple[Citation, ...] = ()
     statements: tuple[Statement, ...] = ()
+    elsewhere: tuple[Elsewhere, ...] = ()
     state: State = "waiting"
     ahead: int = 0
     progress: tuple[int, int] | None = None
@@ -79,6 +82,12 @@ class Answer:
     def final(self) -> bool:
         """Whether this is the last snapshot."""
         return self.state in ("done", "stopped", "failed")
+
+    @property
+    def cited(self) -> tuple[Citation, ...]:
+        """The citations of the text and of what is said elsewhere, by number and place."""
+        every = {*self.citations, *(other.citation for other in self.elsewhere)}
+        return tuple(sorted(every, key=lambda citation: (citation.number, citation.start)))
 
     @property
     def cost(self) -> str:
@@ -178,4 +187,4 @@ def quoted(answer: Answer, about: About, turns: Sequence[Turn], level: Level) ->
 
 def told_again(answer: Answer, turn: Turn) -> Answer:
     """Return the answer that repeats `turn`."""
-    return replace(answer, text=turn.answer, citations=turn.citations, refused=turn.refused, state="done")
+    return replace(answer, text=turn.answer, citations=turn.citations, elsewhere=turn.elsewhere, refused=turn.refused, state="done")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from assistant.catalog import Catalog
+from assistant.elsewhere import Elsewhere
 from assistant.grounding import Citation
 from assistant.lexical import query_terms, terms
 from assistant.retrieval import Hit, leans
@@ -66,6 +67,7 @@ class Turn:
     answer: str
     citations: tuple[Citation, ...] = ()
     refused: bool = False
+    elsewhere: tuple[Elsewhere, ...] = ()
 
     @property
     def answered(self) -> bool:
@@ -178,10 +180,13 @@ def retold(question: str, about: About, turns: Sequence[Turn]) -> tuple[str, tup
 
 def live(turns: Sequence[Turn], catalog: Catalog) -> list[Turn]:
     """Return `turns` with the citations whose passages are still there; an answer that lost one has no marks."""
-    there = {chunk.id for chunk in catalog.chunks(list({c.chunk.id for turn in turns for c in turn.citations}))}
+    cited = {c.chunk.id for turn in turns for c in (*turn.citations, *(other.citation for other in turn.elsewhere))}
+    there = {chunk.id for chunk in catalog.chunks(list(cited))}
     current = []
     for turn in turns:
         kept = tuple(citation for citation in turn.citations if citation.chunk.id in there)
+        others = tuple(other for other in turn.elsewhere if other.citation.chunk.id in there)
+        turn = replace(turn, elsewhere=others) if len(others) < len(turn.elsewhere) else turn
         current.append(turn if len(kept) == len(turn.citations) else replace(turn, answer=turn.plain, citations=()))
     return current
 

@@ -83,11 +83,12 @@ def _year(value: Value) -> float:
 
 def nearest(wanted: Value, sources: Sequence[Value]) -> Value | None:
     """Return the value of `sources` that stands where `wanted` should: of its kind, a year for a year, of like size."""
-    alike = [source for source in sources if _comparable(source, wanted)]
+    alike = [source for source in sources if comparable(source, wanted)]
     return min(alike, key=lambda source: abs(_size(source) - _size(wanted)), default=None)
 
 
-def _comparable(source: Value, wanted: Value) -> bool:
+def comparable(source: Value, wanted: Value) -> bool:
+    """Whether `source` is of the kind of `wanted`, so that one may stand in the other's place: a year for a year."""
     if _looks_year(wanted):
         return _looks_year(source) or (source.kind == "date" and source.amounts[0] > 0)
     if wanted.kind in ("number", "ordinal") and source.kind == wanted.kind:

@@ -56,7 +56,7 @@ class AnswerRow:
     """What the app answered to one question. `draft` is what the model wrote, also when the app refused.
 
     `features` are what the refusal was decided by (`assistant.abstention`), none when it wasn't. Times are in seconds; that to the first token is None when
-    the model was not asked.
+    the model was not asked. `elsewhere` holds the values of other documents that the reader was told of.
     """
 
     id: str
@@ -73,6 +73,7 @@ class AnswerRow:
     seconds: float
     prompt_tokens: int
     answer_tokens: int
+    elsewhere: tuple[str, ...] = ()
 
 
 class NotedModel(ChatModel):
@@ -159,7 +160,7 @@ def ask_one(
     for answer in ask(question.text, collection, model, settings, question.turns, filter):
         pass
     if answer.quoted and not settings.extractive:  # what stands in for the model's answer isn't measured as one
-        answer = replace(answer, text="", citations=(), state="failed")
+        answer = replace(answer, text="", citations=(), elsewhere=(), state="failed")
     prompt_tokens, answer_tokens = _tokens(model, collection)
     return AnswerRow(
         id=question.id,
@@ -185,6 +186,7 @@ def ask_one(
         seconds=answer.seconds or 0.0,
         prompt_tokens=prompt_tokens,
         answer_tokens=answer_tokens,
+        elsewhere=tuple(other.value for other in answer.elsewhere),
     )
 
 
@@ -278,6 +280,7 @@ def _stored(path: Path) -> Iterator[AnswerRow]:
                     "citations": tuple(GoldSpan(**each) for each in raw["citations"]),
                     "statements": tuple(RowStatement(**each) for each in raw["statements"]),
                     "passages": tuple(RunHit(**each) for each in raw["passages"]),
+                    "elsewhere": tuple(raw.get("elsewhere", ())),
                 }
             )
         except (ValueError, KeyError, TypeError):

@@ -126,6 +126,11 @@ def is_cited(case: SourceCase, row: AnswerRow) -> bool:
     return bool(given) and all(any(holds(text, forms) for text in cited) for forms in given)
 
 
+def is_told(case: SourceCase, row: AnswerRow) -> bool:
+    """Whether the reader hears of both values: in the answer, or one there and one in the notice under it."""
+    return outcome(case, "\n".join((row.text, *row.elsewhere)), row.refused) == "both"
+
+
 # The result
 
 
@@ -133,7 +138,7 @@ def summary(cases: Sequence[SourceCase], rows: Sequence[AnswerRow]) -> dict[str,
     """Return for each kind how often the draft and the answer shown gave what, and how many answers have a citation for it.
 
     Shares have a 95 % interval. "cited" is a share of the answers that give a value, "newer" of those to a conflict that
-    give one where a date tells which is newer. "failed" names the cases that the model failed at.
+    give one where a date tells which is newer, "told" those of all conflicts of which the reader hears both values. "failed" names the cases that the model failed at.
     """
     found: dict[str, Any] = {"failed": [row.id for row in rows if row.state == "failed"]}
     for kind, names in NAMES.items():
@@ -153,6 +158,7 @@ def summary(cases: Sequence[SourceCase], rows: Sequence[AnswerRow]) -> dict[str,
             dated = [case for case, _ in pairs if case.newer and shown[case.id] in ("first", "second")]
             newer = [case.id for case in dated if shown[case.id] == ("first", "second")[case.newer - 1]]
             found[kind]["newer"] = _share(newer, dated)
+            found[kind]["told"] = _share([case.id for case, row in pairs if is_told(case, row)], pairs)
     return found
 
 
@@ -177,6 +183,9 @@ def _lines(found: Mapping[str, Any]) -> list[str]:
             cited = one.get("cited", {})
             told = f"; {cited['count']} of {cited['of']} with a citation" if cited.get("of") else ""
             lines.append(f"  {name:24}{drafts.get(name, ''):>12}{one['count']:>12}{_with_interval(one)}{told}")
+        if kind == "conflict":
+            both = found[kind]["told"]
+            lines.append(f"  {'told of both values':24}{'':12}{both['count']:>12}{_with_interval(both)}")
         if kind == "conflict" and found[kind]["newer"]["of"]:
             newer = found[kind]["newer"]
             label = f"the newer, of {newer['of']} dated"

@@ -10,7 +10,7 @@ from assistant.errors import UserError
 from eval.__main__ import main
 from eval.answer_measures import holds
 from eval.answer_rows import AnswerRow, RowStatement
-from eval.sources import SourceCase, is_cited, load_sources, outcome, summary
+from eval.sources import SourceCase, is_cited, is_told, load_sources, outcome, summary
 from tests.scripted_server import ScriptedServer, answer, error
 
 SWAP = SourceCase("s", "swap", {}, "q", (("Lyon",), ("Paris",)), 0)
@@ -64,6 +64,14 @@ def test_each_value_given_needs_a_statement_with_a_citation(statements: list[Row
     assert is_cited(CONFLICT, row("c", *statements)) is expected
 
 
+def test_both_values_are_told_in_the_answer_or_by_the_notice_under_it() -> None:
+    assert is_told(CONFLICT, row("c", said("One says 9:30, one 11:00.")))
+    assert is_told(CONFLICT, row("c", said("At 9:30."), elsewhere=("eleven",)))
+    assert not is_told(CONFLICT, row("c", said("At 9:30.")))
+    assert not is_told(CONFLICT, row("c", said("At 9:30."), elsewhere=("€12",)))
+    assert not is_told(CONFLICT, row("c", refused=True, elsewhere=("9:30", "11:00")))
+
+
 def test_the_set_is_sound() -> None:
     cases = load_sources()
     assert [sum(case.kind == kind for case in cases) for kind in ("swap", "conflict")] == [30, 25]
@@ -88,7 +96,7 @@ def test_the_shares_add_up() -> None:
     rows = [
         row("s", said("Lyon.")),
         row("world", said("Paris.", "not found")),
-        row("c", said("Eleven.")),
+        row("c", said("Eleven."), elsewhere=("9:30",)),
         row("older", said("At 9:30.", "partly")),
         row("both", refused=True, draft="9:30 or 11:00"),
         row("failed", state="failed"),
@@ -103,6 +111,7 @@ def test_the_shares_add_up() -> None:
     assert {name: one["count"] for name, one in conflict.items()} == {"both values": 0, "one value": 2, "neither": 1, "refused": 1}
     assert conflict["one value"]["cited"]["which"] == ["c"] and found["conflict"]["draft"]["both values"] == 1
     assert found["conflict"]["newer"]["which"] == ["c"] and found["conflict"]["newer"]["of"] == 2
+    assert found["conflict"]["told"]["which"] == ["c"] and found["conflict"]["told"]["of"] == 4
 
 
 @pytest.mark.parametrize(
@@ -157,6 +166,7 @@ def test_each_case_is_asked_of_its_own_documents(
     prompts = [request.messages[-1]["content"] for request in scripted.requests]
     assert "Lyon" in prompts[0] and "1974" not in prompts[0] and "Lyon" not in prompts[1]
     assert "9:30" in prompts[2] and "11:00" in prompts[2]
+    assert found["conflict"]["told"]["which"] == ["library-opens"]
     # What was asked is kept, also for fewer cases.
     assert main(["sources", "--limit", "2"]) == 0
     assert len(scripted.requests) == 3 and "what the source says" in capsys.readouterr().out

@@ -18,6 +18,7 @@ from markdown_it import MarkdownIt
 from assistant.catalog import DocumentInfo
 from assistant.chunking import Chunk
 from assistant.documents import clean_line
+from assistant.elsewhere import Elsewhere
 from assistant.grounding import Citation, Statement
 from assistant.retrieval import Hit
 from assistant.snapshots import Answer
@@ -157,17 +158,23 @@ def _button(act: str, label: str) -> str:
 
 def answer_html(answer: Answer, turn: int) -> str:
     """Return one snapshot of an answer as a single block of HTML without line ends."""
-    titles = {citation.number: citation.chunk.title for citation in answer.citations}
+    titles = {citation.number: citation.chunk.title for citation in answer.cited}
     parts = [_reasoning_html(answer), _state_html(answer)]
     if answer.text:
         markup = markdown_html(_with_doubts(answer.text, answer.statements))
         parts.append(f'<div class="text" dir="auto">{_link_marks(markup, titles, turn, answer.statements)}</div>')
+    parts += [_elsewhere_html(other, titles, turn) for other in answer.elsewhere]
     if answer.note:
         parts.append(f'<div class="note" role="status">{_shown_lines(answer.note)}</div>')
     if answer.final:
         parts.append(_foot_html(answer))
     kind = "answer refused" if answer.refused else f"answer {answer.state}"
     return _one_block(f'<div class="{kind}" id="answer-{turn}">{"".join(parts)}</div>')
+
+
+def _elsewhere_html(other: Elsewhere, titles: dict[int, str], turn: int) -> str:
+    mark = _link_marks(f"[{other.citation.number}]", titles, turn)
+    return f'<div class="note" role="status"><span dir="auto">{shown(other.line)}</span> {mark}.</div>'
 
 
 def _reasoning_html(answer: Answer) -> str:
@@ -221,9 +228,9 @@ def sources_html(answer: Answer, turn: int) -> str:
     Cited cards carry the id `source-{turn}-{number}` that the marks in the answer link to.
     """
     cited: dict[int, list[Citation]] = {}
-    for citation in answer.citations:
+    for citation in answer.cited:
         cited.setdefault(citation.number, []).append(citation)
-    cited_chunks = {citation.chunk.id for citation in answer.citations}
+    cited_chunks = {citation.chunk.id for citation in answer.cited}
     cards = [_cited_card(turn, number, cited[number]) for number in sorted(cited)]
     others = [_other_card(hit) for hit in answer.passages if not cited_chunks.intersection(part.id for part in hit.parts)]
     if cards and others:
