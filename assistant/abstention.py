@@ -1,7 +1,7 @@
-"""Do the documents answer the question? Decided from how they support the draft and how sure the model was of it.
+"""Do the documents answer the question? Decided from how they support the draft and how near the model was to refusing.
 
 A logistic regression on a few named features gives the probability that they do. The embedded model must write a draft and
-tells how sure it was, and how likely to refuse instead; other models refuse by themselves. The weights for each,
+tells how likely it was to refuse instead; other models refuse by themselves. The weights for each,
 the thresholds and their error rates are in `abstention.json`, which `python -m eval abstain --fit` writes.
 """
 
@@ -14,7 +14,6 @@ from functools import cache
 from pathlib import Path
 
 from assistant.broad import CUES, kind
-from assistant.chat_model import Confidence
 from assistant.errors import UserError
 from assistant.lexical import query_terms, terms
 from assistant.settings import Level
@@ -23,9 +22,8 @@ from assistant.support import probability
 FITTED = Path(__file__).with_name("abstention.json")
 # What the regression weighs; the other features decide by themselves.
 WEIGHED = ("support",)
-TOLD = (*WEIGHED, "refusing", "first", "mean")  # the same for a model that tells how sure it was
+TOLD = (*WEIGHED, "refusing")  # the same for a model that tells how likely it was to refuse
 _MOST_ODDS = 6.0  # log odds of the refusal beyond which more says nothing
-_LEAST_LOG = -6.0  # the same for the logarithm of a token's probability
 _WORD = re.compile(r"[^\W_](?:[^\W_]|[\u0300-\u036f])*")  # accents may stand by themselves
 _MOST_UNKNOWN = 5  # runs of words named in a refusal
 # Words of the request, not of the matter: that they stand nowhere says nothing.
@@ -41,29 +39,20 @@ class Fitted:
     thresholds: Mapping[str, float]
 
 
-def features(supports: Sequence[float], refused: bool, confidence: Confidence | None = None) -> dict[str, float]:
+def features(supports: Sequence[float], refused: bool, refusing: float | None = None) -> dict[str, float]:
     """Return what speaks for and against the answer, nothing of which depends on the collection.
 
     "support" is the most of `supports`, those of the draft's statements, 0 to 1; `refused` says that the model wrote that the
-    passages don't answer. Where it tells its `confidence`: the log odds of a refusal, and the logarithms of probability. How
+    passages don't answer. Where it tells how likely that was, `refusing`: the log odds of it, -1 to 1. How
     well the passages fit the question is left out: a small collection, asked in other words, has lower scores, and a threshold
     fitted on squad_v2_dev refused 78 % of the answerable questions about the starter corpus (eval/RESULTS.md).
     """
-    return {
-        "support": max(supports, default=0.0),
-        "refused": float(refused),
-        **({} if confidence is None else _sureness(confidence)),
-    }
-
-
-def _sureness(confidence: Confidence) -> dict[str, float]:
-    refusing = min(max(confidence.refusing, 1e-9), 1 - 1e-9)
-    odds = math.log(refusing / (1 - refusing))
-    return {
-        "refusing": max(min(odds, _MOST_ODDS), -_MOST_ODDS) / _MOST_ODDS,
-        "first": max(confidence.first, _LEAST_LOG),
-        "mean": max(confidence.mean, _LEAST_LOG),
-    }
+    found = {"support": max(supports, default=0.0), "refused": float(refused)}
+    if refusing is not None:
+        likely = min(max(refusing, 1e-9), 1 - 1e-9)
+        odds = math.log(likely / (1 - likely))
+        found["refusing"] = max(min(odds, _MOST_ODDS), -_MOST_ODDS) / _MOST_ODDS
+    return found
 
 
 def decide(features: Mapping[str, float], level: Level, fitted: Fitted | None = None) -> bool:

@@ -169,7 +169,7 @@ def _write(
         return answer
     if plan is None:
         supports = [statement.support for statement in statements]
-        answer = replace(answer, features=features(supports, written.refused, output.confidence))
+        answer = replace(answer, features=features(supports, written.refused, output.refusing))
     answer = finished(answer, written, is_guess(answer, written, plan, level), plan)
     if plan or written.code:
         return answer

@@ -33,23 +33,11 @@ _TAGS = ("<think>", "</think>")
 
 
 @dataclass(frozen=True)
-class Confidence:
-    """How sure the model was of a draft: `refusing` is the probability, 0 to 1, that it had begun with the refusal instead.
-
-    `first` is the natural logarithm of the probability of its first token, `mean` that of all its tokens on average.
-    """
-
-    refusing: float
-    first: float
-    mean: float
-
-
-@dataclass(frozen=True)
 class Output:
     """All the model wrote so far. `ahead` counts the questions that are answered before this one.
 
     `cut` says that the model ran into its length limit, `damaged` that parts of what it sent could not be read.
-    `confidence` is how sure it was of a draft, None where the server doesn't tell. `usage` tells what was read and written as
+    `refusing` is the probability, 0 to 1, that a draft had begun with the refusal instead, None where the server doesn't tell. `usage` tells what was read and written as
     far as the server told it (`Usage.counted` fills in the rest); None while nothing was.
     """
 
@@ -58,7 +46,7 @@ class Output:
     ahead: int = 0
     cut: bool = False
     damaged: bool = False
-    confidence: Confidence | None = None
+    refusing: float | None = None
     usage: Usage | None = field(default=None, compare=False)  # times differ from run to run
 
 
@@ -180,8 +168,8 @@ class ChatModel:
     def stream(self, messages: Sequence["BaseMessage"], draft: bool = False) -> Generator[Output, None, None]:
         """Yield all that was written so far, several times a second, also while nothing is written.
 
-        For a `draft` the embedded model may not begin with the refusal: it tells how sure it is
-        (`Output.confidence`), so that this can be weighed with what else speaks for and against the draft. Nor may it
+        For a `draft` the embedded model may not begin with the refusal: it tells how likely that was
+        (`Output.refusing`), so that this can be weighed with what else speaks for and against the draft. Nor may it
         say a bare yes or no, which it gets wrong too often: it writes what the passages say instead.
         Closing the iterator breaks the connection, which frees the model. Raises `ModelError` when
         the model can't be reached, breaks off, says nothing or takes too long; what was yielded
@@ -250,7 +238,7 @@ class ChatModel:
                     if _turned_down(item) and getattr(self._model, "stream_usage", False):
                         raise _Rejected(failure)
                     tagged, text = split_thinking(content, final=True)
-                    yield Output(text, reasoning or tagged, confidence=_confidence(tokens), usage=usage)
+                    yield Output(text, reasoning or tagged, refusing=_refusing(tokens), usage=usage)
                     raise failure from None
                 elif item is _END:
                     break
@@ -263,7 +251,7 @@ class ChatModel:
                     reasoning, content, finish = reasoning + thought, content + written, finish or ended
                 if arrived.empty() or now - shown > _TICK_SECONDS:
                     tagged, text = split_thinking(content, final=False)
-                    yield Output(text, reasoning or tagged, confidence=_confidence(tokens), usage=usage)
+                    yield Output(text, reasoning or tagged, refusing=_refusing(tokens), usage=usage)
                     shown = time.monotonic()
                 if now - begun > _WHOLE_SECONDS:
                     raise ModelError(f"The model took over {_WHOLE_SECONDS:.0f} seconds: try again, or choose a faster one.")
@@ -276,12 +264,12 @@ class ChatModel:
                 yield Output(text, reasoning or tagged, usage=usage)
                 raise _no_answer(self._settings)
             if not finish and (content or reasoning):
-                yield Output(text, reasoning or tagged, confidence=_confidence(tokens), usage=usage)
+                yield Output(text, reasoning or tagged, refusing=_refusing(tokens), usage=usage)
                 raise ModelError("The connection to the model broke off: ask again.")
             if not text.strip():
                 raise ModelError("The model's answer was empty: ask again, or choose another model.")
             yield Output(
-                text, reasoning or tagged, cut=finish == "length", damaged=damaged, confidence=_confidence(tokens), usage=usage
+                text, reasoning or tagged, cut=finish == "length", damaged=damaged, refusing=_refusing(tokens), usage=usage
             )
         finally:
             stopped.set()  # some libraries swallow a cancellation and would read on
@@ -384,13 +372,12 @@ def _probabilities(chunk: Any) -> list[Any]:
         return []
 
 
-def _confidence(tokens: Sequence[Any]) -> Confidence | None:
-    """Return how sure the model was of the `tokens` it wrote; None where the server doesn't tell. A bias doesn't count."""
+def _refusing(tokens: Sequence[Any]) -> float | None:
+    """Return how likely a refusal was in place of the first of `tokens`; None where the server doesn't tell. A bias doesn't count."""
     try:
-        logs = [float(token["logprob"]) for token in tokens]
         starts = {REFUSAL_WORDS.split()[0], REFUSAL_WORDS.split()[0].capitalize()}
-        refusing = sum(math.exp(one["logprob"]) for one in tokens[0]["top_logprobs"] if one["token"].strip() in starts)
-        return Confidence(min(refusing, 1.0), logs[0], sum(logs) / len(logs))
+        likely = sum(math.exp(one["logprob"]) for one in tokens[0]["top_logprobs"] if one["token"].strip() in starts)
+        return min(likely, 1.0)
     except (IndexError, KeyError, TypeError, ValueError, OverflowError):
         return None
 

@@ -115,9 +115,9 @@ def is_guess(answer: Answer, written: Written, plan: Plan | None, level: Level) 
 
 def doubtful(output: Output, level: Level) -> bool:
     """Whether a draft may well be refused when it is whole: it is not shown in the making, to be taken back."""
-    if output.confidence is None:
+    if output.refusing is None:
         return False
-    return decide(features([_MIDDLING], False, output.confidence), level)
+    return decide(features([_MIDDLING], False, output.refusing), level)
 
 
 def refusal(answer: Answer, collection: Collection, filter: Filter) -> Answer:

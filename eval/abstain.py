@@ -24,7 +24,7 @@ from eval.answers import answered, rate, rate_line
 from eval.readme import save_result
 
 _STRENGTH = 0.1  # of the data against small weights: the features are correlated and the questions few
-MOST_WRONG = {"balanced": 0.2, "strict": 0.35}  # wrong refusals that a level may cost, of the answerable questions of each set
+MOST_WRONG = {"balanced": 0.15, "strict": 0.3}  # wrong refusals that a level may cost, of the answerable questions of each set
 _LEAST_KIND = 20  # questions of either kind that a set must have for the weights to be fitted on it
 
 

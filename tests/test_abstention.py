@@ -10,7 +10,7 @@ import pytest
 
 from assistant.abstention import FITTED, TOLD, WEIGHED, Fitted, decide, features, load_fitted, unknown_words
 from assistant.answer import Assistant
-from assistant.chat_model import ChatModel, Confidence
+from assistant.chat_model import ChatModel
 from assistant.errors import UserError
 from assistant.filters import EVERYTHING, Filter
 from assistant.lexical import terms
@@ -43,11 +43,10 @@ def test_a_stricter_level_refuses_more(level: Level, support: float, refuses: bo
 
 def test_a_draft_that_the_model_had_rather_refused_is_refused() -> None:
     told = Fitted({"refusing": -6.0}, 0.0, {"strict": 0.6, "balanced": 0.4})
-    sure, unsure = (features([1.0], False, Confidence(likely, -0.1, -0.2)) for likely in (0.01, 0.9))
+    sure, unsure = (features([1.0], False, likely) for likely in (0.01, 0.9))
     assert not decide(sure, "balanced", told) and decide(unsure, "balanced", told)
     assert features([], refused=False).keys() == {*WEIGHED, "refused"}
-    extreme = features([], False, Confidence(0.0, -99.0, -0.5))
-    assert (extreme["refusing"], extreme["first"], extreme["mean"]) == (-1.0, -6.0, -0.5)
+    assert features([], False, 0.0)["refusing"] == -1.0 and features([], False, 1.0)["refusing"] == 1.0
 
 
 @pytest.mark.parametrize("level", ["strict", "balanced", "off"])

@@ -10,7 +10,6 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-
 from langchain_core.messages import convert_to_openai_messages
 
 from assistant.examples import REFUSAL_WORDS, YES_NO, opening, question_text
@@ -232,7 +231,9 @@ def test_a_draft_is_neither_a_bare_yes_or_no_nor_the_refusal(embedded: EmbeddedS
     messages = [*convert_to_openai_messages(opening()), {"role": "user", "content": asked}]
     body = {"messages": messages, "max_tokens": 24, "temperature": 0, "logprobs": True, "top_logprobs": 10}
     free = embedded.ask("/v1/chat/completions", body)["choices"][0]
-    barred = embedded.ask("/v1/chat/completions", {**body, "logit_bias": {str(token): -100 for token in embedded.barred}})["choices"][0]
+    barred = embedded.ask("/v1/chat/completions", {**body, "logit_bias": {str(token): -100 for token in embedded.barred}})[
+        "choices"
+    ][0]
     assert free["message"]["content"].split()[0].strip(",.") in (*YES_NO, *REFUSAL_WORDS.split())
     written = barred["message"]["content"]
     assert written.split()[0].strip(",.") not in YES_NO and not written.upper().startswith("NOT")
