@@ -41,7 +41,7 @@ SETTINGS = (
     Setting("ASSISTANT_ANSWER_TOKENS", "400", "longest answer, in tokens"),
     Setting("ASSISTANT_PASSAGES", "8", "passages shown beside an answer"),
     Setting(
-        "ASSISTANT_PROMPT_TOKENS", "280", "tokens of passage text the embedded model reads; other endpoints read ten times as many"
+        "ASSISTANT_PROMPT_TOKENS", "250", "tokens of passage text the embedded model reads; other endpoints read ten times as many"
     ),
     Setting(
         "ASSISTANT_ABSTAIN",
