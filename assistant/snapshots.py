@@ -15,6 +15,7 @@ from assistant.grounding import Citation, Statement, count_line
 from assistant.instructions import count_unread
 from assistant.reading import Plan
 from assistant.retrieval import Hit
+from assistant.sentences import split_sentences
 from assistant.settings import Level
 from assistant.turns import About, Turn
 from assistant.turns import retold as retold_sentences
@@ -157,9 +158,15 @@ def finished(answer: Answer, written: Written, refused: bool, plan: Plan | None 
     return replace(answer, state="done", note=note, unread=unread)
 
 
+def _asks_yes_or_no(question: str) -> bool:
+    """Whether the last sentence of `question` asks for a yes or a no, in English."""
+    *_, (start, end) = split_sentences(question) or [(0, len(question))]
+    return bool(_YES_OR_NO.match(question[start:end]))
+
+
 def sound(answer: Answer, level: Level) -> Answer:
     """Return `answer`, or sentences of the passages when it is a yes-or-no question's and nothing of it was found in them."""
-    if level == "off" or answer.refused or answer.citations or not answer.statements or not _YES_OR_NO.match(answer.question):
+    if level == "off" or answer.refused or answer.citations or not answer.statements or not _asks_yes_or_no(answer.question):
         return answer
     instead = quoted(answer, "", (), level)
     if instead.refused:

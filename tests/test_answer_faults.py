@@ -14,7 +14,8 @@ from assistant.answer import MAX_QUESTION, Assistant
 from assistant.chat_model import ChatModel
 from assistant.errors import UserError
 from assistant.examples import EXAMPLES, SYSTEM
-from assistant.snapshots import EMPTY_CORPUS, INSTEAD, REFUSAL, Answer
+from assistant.grounding import Statement
+from assistant.snapshots import EMPTY_CORPUS, INSTEAD, REFUSAL, UNFOUND, Answer, sound
 from assistant.turns import Turn
 from tests.conftest import EMBEDDED_CONTEXT, EmbeddedServer, connect, settings_in, write_documents
 from tests.scripted_server import (
@@ -500,3 +501,17 @@ def test_a_question_longer_than_the_window_is_told_in_words(surveyed: Assistant,
     last = ask(surveyed, "冰川退缩了多少米？" * 400)[-1]
     assert (last.quoted or last.state == "failed") and last.passages
     assert "longer than the model's window" in last.note and "ASSISTANT_CONTEXT_TOKENS" in last.note
+
+
+def test_a_yes_or_no_that_no_passage_says_gives_way_to_their_sentences(assistant: Assistant) -> None:
+    unfound = (Statement(0, 10, 0.1, "not found", None),)
+    asked = "was the Lumen Observatory founded by Ada Quill?"
+    hits = tuple(assistant.search(asked, 4))
+    for question in (asked.capitalize(), f"I was there. {asked.capitalize()}", f"If I may ask, {asked}"):
+        made_up = Answer(question, text="They sing. [?]", passages=hits, statements=unfound, state="done")
+        last = sound(made_up, "balanced")
+        assert last.quoted and last.text == CITED and last.citations and last.note == f"{UNFOUND} {INSTEAD}"
+        assert sound(made_up, "off") == made_up
+    for question in (QUESTION, "Hat Ada Quill das Observatorium gegründet?"):
+        made_up = Answer(question, text="They sing. [?]", passages=hits, statements=unfound, state="done")
+        assert sound(made_up, "balanced") == made_up
