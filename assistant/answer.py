@@ -15,12 +15,14 @@ from assistant.elsewhere import other_values
 from assistant.errors import ModelError, UserError
 from assistant.filters import EVERYTHING, Filter, check_filter
 from assistant.grounding import Grounded, Grounding, ground
+from assistant.lexical import terms
 from assistant.prompt import build_messages, conversation_messages
 from assistant.reading import Plan, answer_messages, fitting_notes, kept_notes, note_messages, plan_reading
 from assistant.retrieval import Hit
 from assistant.settings import Settings
 from assistant.snapshots import (
     EMPTY_CORPUS,
+    MIDDLING,
     NO_DOCUMENT,
     UNCHECKED,
     Answer,
@@ -36,7 +38,7 @@ from assistant.snapshots import (
 )
 from assistant.sync import Corpus, FileResult, Report
 from assistant.turns import About, Turn, about_conversation, cited_hits, live, recalled, searched_before
-from assistant.written import draft, repeats, settle
+from assistant.written import EMPTY, draft, repeats, settle
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -160,6 +162,8 @@ def _write(
         else Grounded(written.text, (), ())
     )
     answer = replace(answer, text=text, citations=citations, statements=statements, ahead=0)
+    if not text and not written.failure:  # marks and nothing else
+        written = replace(written, failure=EMPTY)
     if written.failure:
         return failed(answer, written.failure, about, turns, level)
     if about:
@@ -169,6 +173,9 @@ def _write(
         return answer
     if plan is None:
         supports = [statement.support for statement in statements]
+        other_language = grounding.foreign(question) and grounding.foreign(text)
+        if other_language or (not statements and ("```" in text or not terms(text))):
+            supports.append(MIDDLING)  # what can't be looked up speaks neither for it nor against it
         answer = replace(answer, features=features(supports, written.refused, output.refusing))
     answer = finished(answer, written, is_guess(answer, written, plan, level), plan)
     if plan or written.code:

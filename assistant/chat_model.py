@@ -4,18 +4,19 @@ import asyncio
 import ipaddress
 import math
 import queue
+import re
 import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from assistant.errors import ModelError
-from assistant.examples import REFUSAL_WORDS
+from assistant.examples import REFUSAL_WORDS, YES_NO
 from assistant.settings import Settings
 from assistant.usage import Usage
 
@@ -29,6 +30,8 @@ _FIRST_SECONDS, _NEXT_SECONDS, _WHOLE_SECONDS = 90.0, 30.0, 300.0  # until the f
 _TICK_SECONDS = 0.2  # how often a waiting caller gets control back, to be able to stop
 _MAX_CHARACTERS = 200_000
 _NEVER, _LIKELIEST = -100, 10  # bias of a token that may not be written; tokens whose probabilities are asked for
+_FIRST_WORD = re.compile(r"\W*(\w+)\W")
+_BARRED = {word.lower() for word in (*YES_NO, REFUSAL_WORDS.split()[0])}
 _TAGS = ("<think>", "</think>")
 
 
@@ -168,9 +171,9 @@ class ChatModel:
     def stream(self, messages: Sequence["BaseMessage"], draft: bool = False) -> Generator[Output, None, None]:
         """Yield all that was written so far, several times a second, also while nothing is written.
 
-        For a `draft` the embedded model may not begin with the refusal: it tells how likely that was
-        (`Output.refusing`), so that this can be weighed with what else speaks for and against the draft. Nor may it
-        say a bare yes or no, which it gets wrong too often: it writes what the passages say instead.
+        A `draft` of the embedded model doesn't begin with the refusal: it tells how likely that was
+        (`Output.refusing`), so that this can be weighed with what else speaks for and against the draft. Nor does it begin
+        with a yes or a no, which it gets wrong too often: it writes what the passages say instead.
         Closing the iterator breaks the connection, which frees the model. Raises `ModelError` when
         the model can't be reached, breaks off, says nothing or takes too long; what was yielded
         before stands.
@@ -190,17 +193,38 @@ class ChatModel:
                 starter.join(_TICK_SECONDS)
             if failures:
                 raise failures[0]
-            yield from self._stream_with_usage(messages, draft)
+            if draft and self._barred_tokens:
+                yield from self._draft(messages)
+            else:
+                yield from self._stream_with_usage(messages)
 
-    def _stream_with_usage(self, messages: Sequence["BaseMessage"], draft: bool) -> Iterator[Output]:
+    def _draft(self, messages: Sequence["BaseMessage"]) -> Iterator[Output]:
+        """Stream; what begins with a refusal, a yes or a no is written anew, and then its tokens may not be.
+
+        The tokens are barred only then: they also begin words such as "Nottingham".
+        """
+        output = Output()
+        with closing(self._stream_with_usage(messages, draft=True)) as stream:
+            for output in stream:
+                if _begins_barred(output.text):
+                    break
+                yield output if _FIRST_WORD.match(output.text) else replace(output, text="")  # the word may go on
+        if not _begins_barred(f"{output.text} "):
+            yield output
+        else:
+            yield from self._stream_with_usage(messages, draft=True, barred=True)
+
+    def _stream_with_usage(
+        self, messages: Sequence["BaseMessage"], draft: bool = False, barred: bool = False
+    ) -> Generator[Output, None, None]:
         """Stream; a server that turns down the request for numbers of tokens is asked once more without it, and never again."""
         try:
-            yield from self._stream(messages, draft)
+            yield from self._stream(messages, draft, barred)
         except _Rejected as rejected:
             assert self._model is not None
             self._model.stream_usage = False  # type: ignore[attr-defined]
             try:
-                yield from self._stream(messages, draft)
+                yield from self._stream(messages, draft, barred)
             except ModelError:
                 self._model.stream_usage = True  # type: ignore[attr-defined]
                 raise rejected.error from None
@@ -211,12 +235,12 @@ class ChatModel:
         except ModelError as error:
             failures.append(error)
 
-    def _stream(self, messages: Sequence["BaseMessage"], draft: bool) -> Iterator[Output]:
+    def _stream(self, messages: Sequence["BaseMessage"], draft: bool, barred: bool) -> Iterator[Output]:
         from assistant.event_stream import DAMAGED
 
         arrived: queue.Queue[object] = queue.Queue()
         stopped = threading.Event()
-        pumping = self._pump(messages, arrived, stopped, draft)
+        pumping = self._pump(messages, arrived, stopped, draft, barred)
         begun = heard = shown = time.monotonic()
         content = reasoning = finish = ""
         tokens: list[Any] = []
@@ -246,7 +270,7 @@ class ChatModel:
                     heard = now
                     thought, written, ended = _read_chunk(item)
                     usage = _used(usage, item, now - begun, first=not (content or reasoning))
-                    tokens += _probabilities(item)
+                    tokens = tokens or _probabilities(item)
                     damaged, ended = (True, "") if ended == DAMAGED else (damaged, ended)
                     reasoning, content, finish = reasoning + thought, content + written, finish or ended
                 if arrived.empty() or now - shown > _TICK_SECONDS:
@@ -276,7 +300,12 @@ class ChatModel:
             pumping.cancel()
 
     def _pump(
-        self, messages: Sequence["BaseMessage"], arrived: "queue.Queue[object]", stopped: threading.Event, draft: bool
+        self,
+        messages: Sequence["BaseMessage"],
+        arrived: "queue.Queue[object]",
+        stopped: threading.Event,
+        draft: bool,
+        barred: bool,
     ) -> "Future[None]":
         """Read the stream on the event loop; cancelling the future closes the connection at once."""
         with self._loading:
@@ -286,10 +315,9 @@ class ChatModel:
                 self._thread.start()
         model = self._model
         assert model is not None
-        more: dict[str, Any] = {}
-        if draft and self._barred_tokens:
-            bias = {str(token): _NEVER for token in self._barred_tokens}
-            more = {"logprobs": True, "top_logprobs": _LIKELIEST, "logit_bias": bias}
+        more: dict[str, Any] = {"logprobs": True, "top_logprobs": _LIKELIEST} if draft and self._barred_tokens else {}
+        if barred:
+            more["logit_bias"] = {str(token): _NEVER for token in self._barred_tokens}
 
         async def pump() -> None:
             try:
@@ -370,6 +398,12 @@ def _probabilities(chunk: Any) -> list[Any]:
         return list(chunk.response_metadata["logprobs"]["content"])
     except (AttributeError, KeyError, TypeError):
         return []
+
+
+def _begins_barred(text: str) -> bool:
+    """Whether the first word of a draft, once it is whole, is a yes, a no or the refusal's first."""
+    first = _FIRST_WORD.match(text)
+    return first is not None and first[1].lower() in _BARRED
 
 
 def _refusing(tokens: Sequence[Any]) -> float | None:

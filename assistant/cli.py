@@ -247,7 +247,7 @@ def _ask(options: argparse.Namespace, settings: Settings) -> int:
             print(f"assistant: {answer.note}", file=sys.stderr)
         if answer.cost:
             print(answer.cost, file=sys.stderr)
-    without_model = answer.quoted and not settings.extractive
+    without_model = answer.quoted and not answer.features and not settings.extractive  # a model that failed has no features
     return 1 if answer.state == "failed" or without_model else 0
 
 

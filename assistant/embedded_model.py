@@ -69,19 +69,26 @@ def start_server(path: Path, settings: Settings) -> Started:
 
 
 def _barred_tokens(address: str, key: str, path: Path) -> tuple[int, ...]:
-    """Return the token with which the refusal begins, however it is written, and those that are a yes or a no by themselves."""
+    """Return the token with which the refusal begins, however it is written, and those that are a yes or a no by themselves.
+
+    A token that also stands within a sentence is none: "it is not" must still be sayable.
+    """
     import httpx
 
-    refusals = (REFUSAL_WORDS, REFUSAL_WORDS.capitalize(), REFUSAL_WORDS.lower())
-    found = []
+    found: list[int] = []
     try:
         with httpx.Client(trust_env=False, timeout=60) as client:
-            for words in (*refusals, *YES_NO):
-                reply = client.post(f"{address}/tokenize", json={"content": words}, headers={"Authorization": f"Bearer {key}"})
+
+            def tokens(text: str) -> list[int]:
+                reply = client.post(f"{address}/tokenize", json={"content": text}, headers={"Authorization": f"Bearer {key}"})
                 reply.raise_for_status()
-                tokens = [int(token) for token in reply.json()["tokens"]]
-                if words in refusals or len(tokens) == 1:  # the first part of a word may begin others
-                    found.append(tokens[0])
+                return [int(token) for token in reply.json()["tokens"]]
+
+            for words in (*(case(REFUSAL_WORDS) for case in (str.upper, str.capitalize, str.lower)), *YES_NO):
+                first, *more = tokens(words)
+                # The first part of a short word may begin any other.
+                if first not in tokens(f"it is {words}") and not (more and words in YES_NO):
+                    found.append(first)
     except (httpx.HTTPError, KeyError, IndexError, ValueError, TypeError) as error:
         raise ModelError(f"The model file {path} was loaded but does not answer ({type(error).__name__}).") from None
     return tuple(dict.fromkeys(found))

@@ -29,7 +29,7 @@ from assistant.marks import (
 )
 from assistant.retrieval import Hit
 from assistant.sentences import split_sentences
-from assistant.support import probability, says_something, stems
+from assistant.support import WORD, probability, says_something, stems
 from assistant.support_weights import PHRASE, STATEMENT, Fitted
 from assistant.value_match import in_full
 from assistant.values import values
@@ -50,6 +50,7 @@ _WH = re.compile(
     r"^(?:who|what|when|where|why|which|how(?: many| much| long| far| old| often| big)?)\b\s*(?:(?:did|does|do|is|are|was|were|has|have|had|will)\b\s*)?",
     re.IGNORECASE,
 )
+_FOREIGN_WORDS, _FOREIGN_SHARE = 3, 0.25  # fewer different words tell nothing
 _LESS = 0.01  # below the least support of a mark: what contradicts its source never gets it
 _NAMES_SHARE = 1.5  # times the share of a statement's words that are names the source lacks is taken off its support
 
@@ -141,6 +142,15 @@ class Grounding:
             self._alone[passage] = Grounding([self.shown[at]], [self._vectors[at]], self._embedder)
         return self._alone[passage]
 
+    def foreign(self, text: str) -> bool:
+        """Whether `text` seems to be in another language than the passages: it has hardly a word of theirs, "the" and "of" included.
+
+        When question and answer both are, the answer can't be checked: the embedding model compares within one language.
+        """
+        said = {word.lower() for word in WORD.findall(text)}
+        there = {word.lower() for sentence in self.evidence.sentences for word in WORD.findall(sentence.text)}
+        return len(said) >= _FOREIGN_WORDS and len(said & there) < _FOREIGN_SHARE * len(said)
+
     def judge(self, statement: str, hints: frozenset[int] = frozenset(), question: str = "") -> Judgement:
         """Return what the passages say to `statement` (plain text), as an answer to `question` when it is only a phrase.
 
@@ -227,7 +237,7 @@ def ground(text: str, grounding: Grounding, final: bool, question: str = "") -> 
     is no statement yet. Quotes that stand in no passage lose their quotation marks. `question` is what short answers answer.
     """
     text = text.strip()
-    if not final or not text.endswith("]"):  # the length limit may also cut a mark in two
+    if not final:
         text = without_open_mark(text)
     text = marks_before_stops(text)
     code = fenced(text)

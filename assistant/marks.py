@@ -19,7 +19,7 @@ _ROUND = (
     r"(?<!fig\.)(?<!article)(?<!clause)(?<!rule)(?<!law)[ \t]*\((?P<d>\d{1,2}(?:\s*,\s*\d{1,2})*)\)(?=\s*(?:[.!?。！？]|$))"
 )
 # Superscripts after a word or a full stop; after a unit or a figure they are powers.
-_RAISED = r"(?:(?<=[a-z]{3})|(?<=[.,;!?)\"”]))(?P<e>[⁰¹²³⁴-⁹]{1,2}(?:[,⁻˒][⁰¹²³⁴-⁹]{1,2})*)(?!\w)"
+_RAISED = r"(?:(?<=[a-z]{3})|(?<=[.,;!?\"”]))(?P<e>[⁰¹²³⁴-⁹]{1,2}(?:[,⁻˒][⁰¹²³⁴-⁹]{1,2})*)(?!\w)"
 _MARK = re.compile(rf"{_BRACKETS}|{_ROUND}|{_RAISED}", re.IGNORECASE | re.MULTILINE)
 _AFTER_STOP = re.compile(
     rf"([.!?。！？]+[\"'”’]?)((?:{re.sub(r'[?]P<[a-e]>', '', _BRACKETS)}|[ \t]*\(\d{{1,2}}\)(?=\s*$|\s+[A-Z]))+)",
@@ -37,8 +37,8 @@ _ATTRIBUTION = re.compile(
     re.IGNORECASE,
 )
 _NO_CLAIM = re.compile(
-    r"^(?:here (?:is|are)|here['’]s|the following|i hope|let me|sure|certainly|of course|great question|thank you|i(?:['’]m| am) (?:sorry|happy)|"
-    r"please|if you|feel free)\b[^.\d]{0,90}[.!…]?$",
+    r"^(?:here (?:is|are)|here['’]s|i hope|let me|sure|certainly|of course|great question|thank you|i(?:['’]m| am) (?:sorry|happy)|"
+    r"please (?:provide|let|ask|share|specify|clarify|try|feel|add)|if you (?:have|need|want|would|['’]d|provide|share)|feel free)\b[^.\d]{0,90}[.!…]?$",
     re.IGNORECASE,
 )
 # What is said about the passages themselves stands in none of them.

@@ -49,7 +49,7 @@ def _adjoin(one: Hit, other: Hit) -> bool:
 
 
 def _alike(one: frozenset[str], other: frozenset[str]) -> bool:
-    return bool(one) and len(one & other) >= _ALIKE * len(one | other)
+    return bool(one) and len(one & other) >= _ALIKE * len(one | other) and not any(word[0].isdigit() for word in one ^ other)
 
 
 def _joined(group: Sequence[Hit], catalog: Catalog) -> Hit | None:

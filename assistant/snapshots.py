@@ -29,11 +29,13 @@ INSTEAD = "These are the sentences of your documents that fit best."
 RETOLD = "This is what was answered before, word for word."
 UNCHECKED = "This is about the conversation itself; it was not checked against the documents."
 NO_DOCUMENT = "No document matches the filter: widen it, then ask again."
-_MIDDLING = 0.5  # support taken for granted while a draft is being written
+MIDDLING = 0.5  # support taken for granted while a draft is being written, and where nothing can be looked up
 
 # Questions for a yes or a no, in English: a small model answers them with the question turned round.
 _YES_OR_NO = re.compile(
-    r"(?:(?:and|so|but|then|ok|if [^?]*,)\s+)?(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|may)(?:n['’]t)?\s",
+    r"(?:(?:and|so|but|then|ok|if [^?]*,)\s+)?"
+    r"(?!(?:can|could|do|will|would) (?:you|we)\b|was (?:ist|sind|war|kostet|kosten|hat|haben|macht|kann|muss|soll|wird|bedeutet|heißt|gibt)\b|may \d)"
+    r"(?:(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|may|must|might)(?:n['’]t)?|can['’]t|won['’]t)\s",
     re.IGNORECASE,
 )
 
@@ -118,7 +120,7 @@ def doubtful(output: Output, level: Level) -> bool:
     """Whether a draft may well be refused when it is whole: it is not shown in the making, to be taken back."""
     if output.refusing is None:
         return False
-    return decide(features([_MIDDLING], False, output.refusing), level)
+    return decide(features([MIDDLING], False, output.refusing), level)
 
 
 def refusal(answer: Answer, collection: Collection, filter: Filter) -> Answer:

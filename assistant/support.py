@@ -17,7 +17,8 @@ from assistant.values import Value
 
 Floats = NDArray[np.float32]
 
-WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+_SIGN = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0e7f"
+WORD = re.compile(rf"[{_SIGN}]|(?:(?![{_SIGN}])[^\W_])+(?:['’](?:(?![{_SIGN}])[^\W_])+)?")
 _NOWHERE = 30  # words between two of which one is missing
 _STEMS: dict[str, str] = {}
 _MOST_STEMS = 200_000

@@ -109,17 +109,17 @@ def _size(value: Value) -> float:
 
 
 def in_full(phrase: str, source: str) -> str:
-    """Return `phrase` with its value as `source` writes it: models leave out the sign or the doubt of "nearly $600 billion".
+    """Return `phrase` with the value it begins with as `source` writes it: models leave out the sign or the doubt of "nearly $600 billion".
 
-    Nothing changes unless the phrase has one value, and the source one way to write it that holds the phrase's.
+    Nothing changes unless the source has that value once and writes it with the phrase's own words. A year gets no doubt.
     """
     mine, source = values(phrase), " ".join(source.split())
-    if len(mine) != 1 or mine[0].about or mine[0].kind == "date":
+    if len(mine) != 1 or mine[0].about or mine[0].kind == "date" or phrase[: mine[0].start].strip():
         return phrase
     [value] = mine
-    fuller = {
-        source[other.start - len(hedge(source, other.start)) : other.end]
-        for other in values(source)
-        if other.kind != "date" and says(other, value) and value.text in other.text
-    }
-    return phrase[: value.start] + fuller.pop() + phrase[value.end :] if len(fuller) == 1 else phrase
+    same = [other for other in values(source) if other.kind != "date" and says(other, value)]
+    if len(same) != 1 or value.text not in same[0].text:
+        return phrase
+    year = value.text.isdigit() and 1000 <= value.amounts[0] <= 2199
+    doubt = "" if year else hedge(source, same[0].start)
+    return f"{phrase[: value.start]}{doubt}{same[0].text}{phrase[value.end :]}"

@@ -6,7 +6,7 @@ from assistant.chat_model import Output
 from assistant.repetition import repeats_from
 from assistant.wording import breaks_off, is_code, is_refusal, tidy, with_ellipsis, without_refusals
 
-_EMPTY = "The model's answer was empty: ask again, or choose another model."
+EMPTY = "The model's answer was empty: ask again, or choose another model."
 _REPEATED_THOUGHTS = "The model repeated itself while thinking and was stopped: ask again, or choose another model."
 
 
@@ -47,7 +47,7 @@ def settle(output: Output, question: str, failure: str = "") -> Written:
     repeated = repeats(output)
     text = without_refusals(once(tidy(once(output.text), question, final=True)))
     if not text:
-        return Written("", True, False, False, failure or (_REPEATED_THOUGHTS if repeated else _EMPTY), "")
+        return Written("", True, False, False, failure or (_REPEATED_THOUGHTS if repeated else EMPTY), "")
     broken = bool(failure) or output.cut or repeated or breaks_off(text)
     shown = with_ellipsis(text) if broken else text
     notes = (

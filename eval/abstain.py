@@ -65,7 +65,8 @@ def run(options: argparse.Namespace) -> int:
     found = {name: rates(cases, fitted) for name, cases in held_back.items()}
     if options.fit:
         without = {name: rates(cases, fits[False]) for name, cases in held_back.items()}
-        save_result(FITTED, stored(fits, fitting, {told: found, False: without}, settings))
+        kept = json.loads(FITTED.read_text(encoding="utf-8")) if FITTED.is_file() else {}
+        save_result(FITTED, kept | stored(fits, fitting, {told: found, False: without}, settings))
         load_fitted.cache_clear()
         print(f"  weights, thresholds and error rates written to {FITTED}", file=sys.stderr)
     print(json.dumps(found) if options.json else "\n".join(_lines(found, fitted)))

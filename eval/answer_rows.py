@@ -159,7 +159,9 @@ def ask_one(
     answer = Answer(question.text)
     for answer in ask(question.text, collection, model, settings, question.turns, filter):
         pass
-    if answer.quoted and not settings.extractive:  # what stands in for the model's answer isn't measured as one
+    if (
+        answer.quoted and not answer.features and not settings.extractive
+    ):  # what stands in for the model's answer isn't measured as one
         answer = replace(answer, text="", citations=(), elsewhere=(), state="failed")
     prompt_tokens, answer_tokens = _tokens(model, collection)
     return AnswerRow(

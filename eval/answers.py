@@ -33,7 +33,12 @@ _OPENING = 600  # characters of an answer in a run
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `eval answers`."""
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--data", type=Path, metavar="DIR", help="a BEIR folder with answers.jsonl, or mtRAG's tasks.jsonl")
+    which.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="a BEIR folder with answers.jsonl, mtRAG's tasks.jsonl, or gold spans in questions.jsonl",
+    )
     which.add_argument("--corpus", action="store_true", help="your corpus folder with the questions in eval/golden/")
     parser.add_argument(
         "--limit", type=int, metavar="N", help="ask the first N of the fixed order (default 200; 100 of dialogues; all of yours)"

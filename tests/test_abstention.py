@@ -59,6 +59,7 @@ def test_the_stored_weights_are_whole_and_strict_is_stricter(told: bool, names: 
     fitted = load_fitted(told)
     assert tuple(fitted.weights) == names and 0 <= fitted.thresholds["balanced"] <= fitted.thresholds["strict"] <= 1
     rates = json.loads(FITTED.read_text(encoding="utf-8"))["told" if told else "untold"]["error_rates"]
+    assert {"squad_v2_dev", "mtrag_clapnq", "corpus"} <= rates.keys()
     for levels in rates.values():
         assert {"strict", "balanced", "off"} <= levels.keys()
 

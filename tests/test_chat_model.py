@@ -485,3 +485,30 @@ def test_no_key_is_written_to_the_data_folder_or_the_log(
     said = caplog.text + "".join(capfd.readouterr())
     assert KEY not in written
     assert KEY not in said
+
+
+# Drafts
+
+
+def drafted(scripted: ScriptedServer) -> list[Output]:
+    with closing(ChatModel(endpoint(scripted))) as model:
+        model._barred_tokens = (7, 9)  # what the embedded model's server says
+        return list(model.stream(MESSAGES, draft=True))
+
+
+@pytest.mark.parametrize("begins", ["Yes, it is", "No", "NOT IN THE DOCUMENTS", "not stated", "**Yes**, it is"])
+def test_a_draft_that_begins_with_yes_no_or_the_refusal_is_written_anew(scripted: ScriptedServer, begins: str) -> None:
+    scripted.play(answer(begins), answer(TEXT))
+    found = drafted(scripted)
+    assert found[-1].text == TEXT
+    assert not any(output.text and not TEXT.startswith(output.text) for output in found)
+    first, second = (request.body for request in scripted.requests)
+    assert "logit_bias" not in first and first["logprobs"]
+    assert second["logit_bias"] == {"7": -100, "9": -100}
+
+
+@pytest.mark.parametrize("text", ["Nottingham", "Nobody knows.", "Yesterday", "42", "Notre-Dame is old."])
+def test_a_draft_that_begins_with_a_longer_word_is_kept(scripted: ScriptedServer, text: str) -> None:
+    scripted.play(answer(text))
+    assert drafted(scripted)[-1].text == text
+    assert len(scripted.requests) == 1

@@ -10,6 +10,7 @@ from assistant.grounding import Grounded, Grounding, Statement, count_line, grou
 from assistant.retrieval import Hit
 from assistant.settings import load_settings
 from assistant.sync import Corpus
+from assistant.value_match import in_full
 from tests.conftest import ROOT, MakeSettings, settings_in, write_documents
 
 
@@ -347,3 +348,43 @@ def test_a_short_answer_gets_the_sign_and_the_doubt_that_its_source_has(starter:
     assert text.startswith("nearly $600 billion [1") and "nearly $600 billion" in citation.quote
     assert text[statement.start : statement.end] == "nearly $600 billion"
     assert cite(starter, COST, "€6 million").text.startswith("€6 million")
+
+
+@pytest.mark.parametrize(
+    ("phrase", "source", "full"),
+    [
+        ("600 billion", "It lost nearly $600 billion.", "nearly $600 billion"),
+        ("3 trains", "From 3 pm three trains run.", "3 trains"),
+        ("5", "A bag holds five apples and costs $5.", "5"),
+        ("1984", "The essay is about 1984.", "1984"),
+        ("in 20 rooms", "About 20 rooms are open.", "in 20 rooms"),
+        ("50", "Up to 50 MB are taken.", "Up to 50 MB"),
+    ],
+)
+def test_only_a_value_that_the_source_has_once_is_written_in_full(phrase: str, source: str, full: str) -> None:
+    assert in_full(phrase, source) == full
+
+
+@pytest.mark.parametrize("answer", ["[0, 1)", "The value lies in [0, 10)", "The area is π(d/2)²."])
+def test_brackets_and_powers_at_the_end_of_an_answer_stay(starter: Corpus, answer: str) -> None:
+    assert cite(starter, "Where does it lie?", answer).text.startswith(answer.rstrip("."))
+
+
+def test_an_answer_in_another_language_is_told_from_one_that_is_made_up(starter: Corpus) -> None:
+    hits = starter.passages(FOUNDER, 8)
+    grounding = Grounding(hits, starter.passage_vectors(hits), starter.embedder)
+    assert grounding.foreign("Das Unternehmen wurde vor einigen Jahren in dieser Stadt gegründet.")
+    assert not grounding.foreign("The company was bought by a bank of the city in spring.")
+    assert not grounding.foreign("Liang Wenfeng")
+
+
+def test_each_sign_of_a_script_without_spaces_counts(tmp_path: Path, settings: MakeSettings) -> None:
+    options = settings()
+    write_documents(options.corpus, {"a.txt": "深度求索成立于2023年。总部位于杭州。"})
+    corpus = Corpus(options)
+    try:
+        corpus.sync()
+        assert cite(corpus, "深度求索何时成立?", "深度求索成立于2023年。").statements[0].mark == "supported"
+        assert cite(corpus, "深度求索何时成立?", "深圳成立于1999年。").statements[0].mark != "supported"
+    finally:
+        corpus.close()
