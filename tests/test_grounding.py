@@ -7,6 +7,7 @@ import pytest
 
 from assistant.embedding import Vectors
 from assistant.grounding import Grounded, Grounding, Statement, count_line, ground
+from assistant.marks import LEADING, plain
 from assistant.retrieval import Hit
 from assistant.settings import load_settings
 from assistant.sync import Corpus
@@ -49,6 +50,22 @@ def test_a_supported_sentence_is_cited_though_the_model_wrote_no_mark(starter: C
 
 MARKS = ["[99]", "[1-3]", "【1】", "[^1]", " [2, 3]", "[1][2]", "[7†source]", " [1] [2]", "(1)", " (2)", "[1, p. 2]", "[1, page 3]"]
 MARKS += ["¹", "¹²", "[1?]", "[?]", "(source 2)", "[Passage 1]", "[Source: 1]", "[[1]]", "[1; 2]", "[99999999999999999999]"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("28. April 2025", "28. April 2025"),
+        ("3. March 2024", "3. March 2024"),
+        ("1. May be used", "May be used"),
+        ("2. Decisions", "Decisions"),
+        ("2) Mai", "Mai"),
+    ],
+)
+def test_a_day_is_no_list_number(text: str, expected: str) -> None:
+    assert plain(text) == expected
+    found = LEADING.match(text)
+    assert found is not None and text[found.end() :] == expected
 
 
 @pytest.mark.parametrize("mark", MARKS)
@@ -253,8 +270,23 @@ SWAPS: list[tuple[str, str, str]] = [
     ("The town council approved the plan.", "approved", "did not approve"),
     ("Turnout rose by 12% in the last election.", "rose by 12%", "fell by 12%"),
     ("The museum opened on 27 January 2025.", "27 January", "28 January"),
+    ("Die Ausstellung endet am 28. April 2025.", "28. April", "27. April"),
     ("The mayor of the town is Ada Quill.", "Ada Quill", "Peter Moss"),
 ]
+
+
+def test_another_day_flips_the_mark_of_a_short_answer(settings: MakeSettings, corpus: Callable[..., Path]) -> None:
+    options = settings()
+    corpus({"a.md": "# Die Schau\n\nDie Ausstellung endet am 28. April 2025."})
+    opened = Corpus(options)
+    try:
+        opened.sync()
+        question = "Wann endet die Ausstellung?"
+        hits = opened.passages(question, 4)
+        marks = [grounded(opened, hits, f"{day}. April 2025", question=question).statements[0].mark for day in (28, 27)]
+        assert marks[0] == "supported" and marks[1] != "supported"
+    finally:
+        opened.close()
 
 
 @pytest.mark.parametrize(("sentence", "value", "other"), SWAPS)
