@@ -48,7 +48,8 @@ _ABOUT_SOURCES = re.compile(
     r"specify|give|information|include|answer|about)|^not in the documents|^i (?:do not|don['’]t|cannot|can['’]t)\b",
     re.IGNORECASE,
 )
-_QUOTE = re.compile(r"“([^“”\n]{5,600})”|\"([^\"\n]{5,600})\"|«([^«»\n]{5,600})»|„([^„“”\n]{5,600})[“”]")
+# A sign after a letter or figure closes or means inches; « after a word or full stop closes too.
+_QUOTE = re.compile(r"“([^“”\n]{5,600})”|(?<!\w)\"([^\"\n]{5,600})\"(?!\w)|(?<![\w.!?])«([^«»\n]{5,600})»|„([^„“”\n]{5,600})[“”]")
 
 
 def _outside_code(text: str, change: Callable[[str], str]) -> str:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from assistant.embedding import Vectors
-from assistant.grounding import Grounded, Grounding, Statement, count_line, ground
-from assistant.marks import LEADING, plain
+from assistant.grounding import Grounded, Grounding, Statement, _table_head, count_line, ground
+from assistant.marks import LEADING, Quotes, checked_quotes, plain
 from assistant.retrieval import Hit
 from assistant.settings import load_settings
 from assistant.sync import Corpus
@@ -197,6 +197,41 @@ def test_a_quote_is_verbatim_or_loses_its_quotation_marks(starter: Corpus) -> No
     assert "“A wake-up call”" in cite(starter, question, curly).text
     invented = 'The US President called DeepSeek\'s rise "a sad day for us".'
     assert '"' not in cite(starter, question, invented).text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("»Ja« und dann auch noch »Nein«", "»Ja« und dann auch noch »Nein«"),
+        ("»Ja!« und dann auch noch »Nein«", "»Ja!« und dann auch noch »Nein«"),
+        ('a 5" pipe or else a 6" pipe', 'a 5" pipe or else a 6" pipe'),
+        ('He said ("it is all lost").', "He said (it is all lost)."),
+        ("Il dit «tout est perdu ici».", "Il dit tout est perdu ici."),
+        ('"The whole is lost," he said.', "The whole is lost, he said."),
+    ],
+)
+def test_only_signs_around_a_quote_are_taken_off(text: str, expected: str) -> None:
+    assert checked_quotes(text, Quotes([])) == expected
+
+
+@pytest.mark.parametrize(
+    ("after", "head"),
+    [
+        ("\n|---|---|\n| 1 | 2 |", True),
+        ("  \r\n | :--- | ---: |\r\n", True),
+        ("\n--|--", True),
+        ("\n\n---", True),
+        ("\n\t|--|", True),
+        ("\n| - | - |\n", False),
+        ("\n| 1 | 2 |\n|---|", False),
+        ("\n-- said she\n", False),
+        (" -- \n", False),
+        ("\n" + "-" * 2000 + "x", False),
+        ("", False),
+    ],
+)
+def test_a_table_row_is_the_head_when_a_row_of_dashes_follows(after: str, head: bool) -> None:
+    assert _table_head("| a | b |" + after, 9) is head
 
 
 def test_marks_are_numbered_by_first_use_and_repeat_for_the_same_passage(starter: Corpus) -> None:
