@@ -133,7 +133,9 @@ def _write(
     output, failure, shown_at, messages, shown = Output(), "", -1.0, list["BaseMessage"](), list(answer.passages)
     try:
         if plan is not None:
-            answer, messages = yield from _read(answer, plan, collection, chat_model, settings)
+            answer, messages, error = yield from _read(answer, plan, collection, chat_model, settings)
+            if error:
+                raise error
         elif about:
             messages = conversation_messages(question, about, turns, settings, tokenizer)
         else:
@@ -152,9 +154,7 @@ def _write(
                     yield replace(answer, text=text, citations=citations, statements=statements)
     except ModelError as error:
         failure = str(error)
-    if output.usage is not None and (output.text or output.reasoning):
-        usage = output.usage.counted(messages, output.reasoning + output.text, tokenizer)
-        answer = replace(answer, usage=(answer.usage.plus(usage) if answer.usage else usage).priced(settings))
+    answer = _counted(answer, output, messages, collection, settings)
     written = settle(output, question, failure)
     text, statements, citations = (
         ground(written.text, grounding, final=written.whole, question=asked)
@@ -187,30 +187,41 @@ def _write(
 
 def _read(
     answer: Answer, plan: Plan, collection: Collection, chat_model: ChatModel, settings: Settings
-) -> "Generator[Answer, None, tuple[Answer, list[BaseMessage]]]":
+) -> "Generator[Answer, None, tuple[Answer, list[BaseMessage], ModelError | None]]":
     """Return the messages that ask for the answer; what is too much for one prompt is read in parts, each for its notes.
 
-    Only notes that their part supports are kept. Raises `ModelError` when the model fails.
+    Only notes that their part supports are kept. An error of the model is returned with what was read until then.
     """
     question = answer.question
     if len(plan.parts) == 1:
-        return answer, answer_messages(question, plan.kind, plan.parts[0])
+        return answer, answer_messages(question, plan.kind, plan.parts[0]), None
     notes = []
     for number, part in enumerate(plan.parts, start=1):
         answer = replace(answer, progress=(number, len(plan.parts)), ahead=0)
         output, hits, messages = Output(), [hit for hit, _ in part], note_messages(question, part)
-        with closing(chat_model.stream(messages)) as stream:
-            for output in stream:
-                yield replace(answer, ahead=output.ahead)  # so that the reader can stop
-                if repeats(output):
-                    break
-        if output.usage is not None:
-            usage = output.usage.counted(messages, output.reasoning + output.text, collection.embedder.tokenizer)
-            answer = replace(answer, usage=answer.usage.plus(usage) if answer.usage else usage)
+        try:
+            with closing(chat_model.stream(messages)) as stream:
+                for output in stream:
+                    yield replace(answer, ahead=output.ahead)  # so that the reader can stop
+                    if repeats(output):
+                        break
+        except ModelError as error:
+            return _counted(answer, output, messages, collection, settings), messages, error
+        answer = _counted(answer, output, messages, collection, settings)
         written = settle(output, question)
         grounding = Grounding(hits, collection.passage_vectors(hits), collection.embedder)
         notes.append(kept_notes(written, grounding, part))
-    return answer, answer_messages(question, plan.kind, fitting_notes(notes, plan, question, settings, collection))
+    return answer, answer_messages(question, plan.kind, fitting_notes(notes, plan, question, settings, collection)), None
+
+
+def _counted(
+    answer: Answer, output: Output, messages: Sequence["BaseMessage"], collection: Collection, settings: Settings
+) -> Answer:
+    """Return `answer` with the cost of a request added; one that gave neither text nor numbers isn't known to have been read."""
+    if output.usage is None or (output.usage.estimated and not (output.text or output.reasoning)):
+        return answer
+    usage = output.usage.counted(messages, output.reasoning + output.text, collection.embedder.tokenizer)
+    return replace(answer, usage=(answer.usage.plus(usage) if answer.usage else usage).priced(settings))
 
 
 class Assistant:

@@ -237,13 +237,6 @@ class Catalog:
         with self._writing() as db:
             db.execute("DELETE FROM vectors WHERE key NOT IN (SELECT vector_key FROM chunks)")
 
-    def forget_file_states(self) -> None:
-        """Make every file count as changed, so that the next sync reads it again."""
-        with self._writing() as db:
-            db.execute("UPDATE documents SET modified = -1, sha256 = ''")
-            self.revision += 1
-            db.execute("DELETE FROM failures")
-
     def documents(self) -> list[DocumentInfo]:
         """Return all documents by id, then the failed files by id."""
         rows = self._rows(

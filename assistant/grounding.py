@@ -234,7 +234,7 @@ def ground(text: str, grounding: Grounding, final: bool, question: str = "") -> 
     """Return `text` with our own marks instead of the model's, its statements, and the citations they name.
 
     Marks are numbered by first use. While the answer is still being written (`final` is False) its last, unfinished sentence
-    is no statement yet. Quotes that stand in no passage lose their quotation marks. `question` is what short answers answer.
+    is no statement yet. A quote within one sentence that stands in no passage loses its quotation marks. `question` is what short answers answer.
     """
     text = text.strip()
     if not final:
@@ -267,7 +267,7 @@ def ground(text: str, grounding: Grounding, final: bool, question: str = "") -> 
 
 def _table_head(text: str, end: int) -> bool:
     """Whether the table row that ends at `end` is the head: a row of dashes follows."""
-    return bool(re.match(r"\s*\n\s*\|?[\s:|-]*-{2,}[\s:|-]*(?:\n|$)", text[end:]))
+    return bool(re.match(r"\s*\n(?=[^\n]*--)[ \t:|-]*(?:\r?\n|$)", text[end:]))
 
 
 class _Written:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from assistant.lexical import terms
-from assistant.sentences import Span
+from assistant.sentences import MONTH, Span
 
 _LIST = r"\d{1,40}(?:\s*(?:[,;:&–-]|and|to)\s*(?:(?:pp?\.|pages?)\s*)?\d{1,40})*"
 _NAMED = r"(?:(?:passages?|sources?|refs?|references?|documents?|docs?)\s*:?\s*)"
@@ -28,8 +28,9 @@ _AFTER_STOP = re.compile(
 _OPEN_MARK = re.compile(r"[ \t]*(?:\[{1,2}[^\[\]\n]{0,60}\]?|【[^】\n]{0,60}|\(\d{0,2})$")
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`", re.DOTALL)
 _RAISED_DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻˒", "0123456789-,")
-_MARKDOWN = re.compile(r"^\s*(?:[-*+•]|\d{1,2}[.)]|#{1,6}|>)\s+|[*`|]+|(?<!\w)_+|_+(?!\w)")
-LEADING = re.compile(r"(?:\s*(?:[-*+•]|\d{1,2}[.)]|>)\s+)?[\s*_`|]*")
+_ITEM = rf"\d{{1,2}}(?:\)|\.(?!\s+{MONTH}))"  # "28. April" is a day
+_MARKDOWN = re.compile(rf"^\s*(?:[-*+•]|{_ITEM}|#{{1,6}}|>)\s+|[*`|]+|(?<!\w)_+|_+(?!\w)")
+LEADING = re.compile(rf"(?:\s*(?:[-*+•]|{_ITEM}|>)\s+)?[\s*_`|]*")
 _ATTRIBUTION = re.compile(
     r"^(?:based on|according to|as (?:stated|described|mentioned|noted) in|from)\s+(?:the\s+)?(?:provided\s+|given\s+|above\s+|shown\s+)?"
     r"(?:passages?|documents?|sources?|context|text|information)(?:\s+(?:provided|above|given|shown))?\s*[,:]?\s*|^in (?:summary|short|conclusion)\s*,?\s*"
@@ -47,7 +48,8 @@ _ABOUT_SOURCES = re.compile(
     r"specify|give|information|include|answer|about)|^not in the documents|^i (?:do not|don['’]t|cannot|can['’]t)\b",
     re.IGNORECASE,
 )
-_QUOTE = re.compile(r"“([^“”\n]{5,600})”|\"([^\"\n]{5,600})\"|«([^«»\n]{5,600})»|„([^„“”\n]{5,600})[“”]")
+# A sign after a letter or figure closes or means inches; « after a word or full stop closes too.
+_QUOTE = re.compile(r"“([^“”\n]{5,600})”|(?<!\w)\"([^\"\n]{5,600})\"(?!\w)|(?<![\w.!?])«([^«»\n]{5,600})»|„([^„“”\n]{5,600})[“”]")
 
 
 def _outside_code(text: str, change: Callable[[str], str]) -> str:

@@ -13,8 +13,15 @@ _ABBREVIATION = re.compile(
     r"approx|ca|cf|al|etc|est|dept|univ|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|bzw|ggf|vgl|nr|abs|z\.b|d\.h))$",
     re.IGNORECASE,
 )
+# The month after a day with a full stop, "28. April". What is also an English word or name must have its year: "1. May be used".
+MONTH = (
+    r"(?:(?:Januar|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember)\b"
+    r"|(?:Jan|Feb|Mär|Apr|Jun|Jul|Aug|Sept?|Okt|Nov|Dez)\."
+    r"|(?:January|February|March|May|June|July|October|December)(?=\s+\d{4}\b))"
+)
+_DAY = re.compile(r"(?:^|\s)(?:0?[1-9]|[12]\d|3[01])$")
 # Lines that stand alone: headings, list items, table rows, quotes.
-_LINE_ITEM = re.compile(r"\s*(?:#{1,6}\s|[-*+•▪◦‣]\s|\d{1,3}[.)]\s|\||>)")
+_LINE_ITEM = re.compile(rf"\s*(?:#{{1,6}}\s|[-*+•▪◦‣]\s|\d{{1,3}}(?:\)|\.(?!\s+{MONTH}))\s|\||>)")
 _CLOSERS = "\"'”’»)]"
 
 
@@ -36,10 +43,12 @@ def _blocks(text: str) -> Iterator[Span]:
 
 
 def _is_abbreviation(before: str, after: str) -> bool:
-    """Whether the full stop between `before` and `after` belongs to an abbreviation or an initial."""
+    """Whether the full stop between `before` and `after` belongs to an abbreviation, an initial or a day."""
     following = after.lstrip()[:1]
     if following.islower() or re.fullmatch(r"\s*\(?\d{1,3}", before):
         return True  # "7. Results" is a numbered heading or item
+    if _DAY.search(before[-4:]) and re.match(rf"\s+{MONTH}", after):
+        return True
     match = _ABBREVIATION.search(before[-14:])
     if not match:
         return False

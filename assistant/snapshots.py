@@ -196,4 +196,12 @@ def quoted(answer: Answer, about: About, turns: Sequence[Turn], level: Level) ->
 
 def told_again(answer: Answer, turn: Turn) -> Answer:
     """Return the answer that repeats `turn`."""
-    return replace(answer, text=turn.answer, citations=turn.citations, elsewhere=turn.elsewhere, refused=turn.refused, state="done")
+    return replace(
+        answer,
+        text=turn.answer,
+        citations=turn.citations,
+        statements=turn.statements,
+        elsewhere=turn.elsewhere,
+        refused=turn.refused,
+        state="done",
+    )

@@ -7,7 +7,7 @@ from typing import Literal
 
 from assistant.catalog import Catalog
 from assistant.elsewhere import Elsewhere
-from assistant.grounding import Citation
+from assistant.grounding import Citation, Statement
 from assistant.lexical import query_terms, terms
 from assistant.retrieval import Hit, leans
 from assistant.sentences import split_sentences
@@ -68,6 +68,7 @@ class Turn:
     citations: tuple[Citation, ...] = ()
     refused: bool = False
     elsewhere: tuple[Elsewhere, ...] = ()
+    statements: tuple[Statement, ...] = ()
 
     @property
     def answered(self) -> bool:
@@ -187,7 +188,7 @@ def live(turns: Sequence[Turn], catalog: Catalog) -> list[Turn]:
         kept = tuple(citation for citation in turn.citations if citation.chunk.id in there)
         others = tuple(other for other in turn.elsewhere if other.citation.chunk.id in there)
         turn = replace(turn, elsewhere=others) if len(others) < len(turn.elsewhere) else turn
-        current.append(turn if len(kept) == len(turn.citations) else replace(turn, answer=turn.plain, citations=()))
+        current.append(turn if len(kept) == len(turn.citations) else replace(turn, answer=turn.plain, citations=(), statements=()))
     return current
 
 

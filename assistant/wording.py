@@ -19,7 +19,9 @@ _TELLS = (
     r"|explain|tell|list|name|identify|disclose|have|refer|clarify|elaborate|talk|detail|define|show)"
 )
 _TOLD = r"(?:mentioned|specified|stated|provided|given|found|available|discussed|described|included|indicated|listed|addressed|covered|answered|explained|identified|present|contained|named)"
+_SAID = r"(?:mentioned|specified|stated|indicated|discussed|described)"  # of texts alone: lunch may be "not included"
 _IN_SHOWN = rf"(?:in|from|by|within|based on|using|with) (?:the |these |this |any (?:of the )?|your |what )?{_SHOWN}\b"
+_ASKED = r"(?:the answer|the question|this question|(?:this|that|the|such) (?:\w+ ){0,3}information)"
 _NOTHING = r"(?:information|mention|details?|reference|data|answer|specifics?)"
 _CANNOT = r"(?:can(?:not|['’]t| not)|could(?: not|n['’]t)|(?:am|was|is|are) (?:unable|not able) to)"
 
@@ -41,7 +43,8 @@ REFUSALS = tuple(
         rf"(?: (?:about|of|regarding|concerning|as to|available|provided|given|here|related)\b| (?:to|for|in|from|within|on) (?:the |this |these |your |any |what )?(?:{_SHOWN}|question|topic|subject|answer)\b|[.!]*$)",
         rf"there (?:is|are) no (?:indication|evidence|statement|word|list|record|sign|trace)s?\b.* {_IN_SHOWN}",
         rf"no (?:specific |explicit |direct |further |such |relevant )*{_NOTHING} (?:(?:is|are|was|were|has been|can be)(?: \w+)? {_TOLD}(?! by\b)|{_TOLD}|(?:about|on|regarding|concerning|of) .*{_TOLD})\b",
-        rf"(?:it|this|that|the answer|the question|this question|(?:this|that|the|such) (?:\w+ ){{0,3}}information) (?:is|was|are)(?: not|n['’]t){_HOW} (?:(?:mentioned|specified|stated|indicated)\b|{_TOLD}(?:[.!]*$| {_IN_SHOWN}))",
+        rf"(?:it|this|that|{_ASKED}) (?:is|was|are)(?: not|n['’]t){_HOW} (?:(?:mentioned|specified|stated|indicated)\b|{_SAID}[.!]*$|{_TOLD} {_IN_SHOWN})",
+        rf"{_ASKED} (?:is|was|are)(?: not|n['’]t){_HOW} {_TOLD}[.!]*$",
         rf"[^.,;]+ (?:is|are|was|were)(?: not|n['’]t){_HOW} {_TOLD}\b[^.]*?{_IN_SHOWN}",
         rf"[^.,;]+ (?:is|are)(?: not|n['’]t){_HOW} (?:mentioned|specified|stated|indicated)[.!]*$",
         rf"(?:it|this|that|the answer|the question|this question|[^.,;]+) (?:cannot|can['’]t|can not|could not) be{_HOW} (?:determined|answered|found|inferred|concluded|deduced|established|derived) {_IN_SHOWN}",
@@ -50,7 +53,8 @@ REFUSALS = tuple(
         r"(?:it is |it['’]s )(?:unclear|not clear|not possible to answer|impossible to answer|not possible to (?:determine|say|tell)|impossible to (?:determine|say|tell))[.!]*$",
         r"(?:it is |it['’]s )?(?:not possible|impossible) to answer (?:this|the|your|that)\b",
         rf"(?:unable|not able|not enough information|insufficient information|insufficient (?:context|data))(?: to (?:determine|answer|find|say|tell)\b|[.!]*$| {_IN_SHOWN})",
-        rf"(?:information )?not(?: explicitly| directly)? {_TOLD}(?:[.!]*$| {_IN_SHOWN})",
+        rf"(?:information )?not(?: explicitly| directly)? (?:{_SAID}[.!]*$|{_TOLD} {_IN_SHOWN})",
+        rf"information not(?: explicitly| directly)? {_TOLD}[.!]*$",
         rf"no (?:relevant |matching |such )?(?:{_SHOWN}) (?:(?:was|were) )?found\b",
         rf"no answer (?:was |is |could be |can be )?(?:found|available|given|possible)\b|no answer(?:[.!]*$| {_IN_SHOWN})",
         rf"(?:while|although|though) [^.]*, (?:they|it|there|none of them|the \w+|this)\b[^.]*\b(?:{_NOT}{_HOW} {_TELLS}|(?:is|are) no {_NOTHING}|(?:is|are) not{_HOW} {_TOLD})\b",
@@ -100,8 +104,7 @@ _PROSE = {"", "text", "txt", "markdown", "md", "plaintext", "plain", "json", "an
 _FIELD = re.compile(r'\{\s*"(?:answer|final_answer|response|text|output|result|content)"\s*:\s*"((?:[^"\\]|\\.)*)(")?', re.DOTALL)
 _NAMES = ("answer", "final_answer", "response", "text", "output", "result", "content")
 _HANGING = re.compile(
-    r"(?:[,;(–-]|\b(?:the|a|an|of|and|or|to|in|with|for|by|that|which|because|from|as|at|on|is|are|was|were|its|their|his|her))$",
-    re.IGNORECASE,
+    r"(?:[,;(–-]|\b(?:the|a|an|of|and|or|to|with|for|by|that|which|because|from|as|at|is|are|was|were|its|their|his|her))$"
 )
 _ENDED = re.compile(r"[.!?…。！？؟।:|][\"'”’»)\]*_`]*$|```$")
 
@@ -253,7 +256,7 @@ def without_refusals(text: str) -> str:
 
 
 def breaks_off(text: str) -> bool:
-    """Whether an answer of its own accord ends where no sentence does: after a comma, an article, a preposition."""
+    """Whether an answer of its own accord ends where no sentence does: after a comma, an article, most prepositions."""
     return bool(_HANGING.search(_MARKS.sub("", text).rstrip()))
 
 

@@ -23,7 +23,7 @@ FITTED_HERE = Fitted({"support": 4.0}, -2.0, {"strict": 0.6, "balanced": 0.4})  
 
 
 def evidence(support: float, refused: float = 0.0) -> Mapping[str, float]:
-    return {**dict.fromkeys(WEIGHED, 0.5), "support": support, "refused": refused}
+    return {"support": support, "refused": refused}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from assistant.broad import is_count, kind, sides, topic
 from assistant.filters import Filter
 from assistant.prompt import count_tokens
 from assistant.snapshots import REFUSAL, Answer
-from tests.scripted_server import Drop, Finish, Hang, Headers, Request, ScriptedServer, answer, error, stream
+from tests.scripted_server import Drop, Finish, Hang, Headers, Reply, Request, ScriptedServer, answer, error, stream
 
 KINDS = {
     "summary": """
@@ -247,13 +247,28 @@ def test_stopping_between_and_within_parts_frees_the_model(assistant: Assistant,
     assert len(scripted.requests) == 2
 
 
-@pytest.mark.parametrize("reply", [error(500), stream("On day 1", Drop()), stream(Finish())])
-def test_a_model_that_fails_while_it_reads_is_told(assistant: Assistant, scripted: ScriptedServer, reply: object) -> None:
+@pytest.mark.parametrize(
+    ("reply", "told", "counted"),
+    [
+        (error(500), "answered with an error (500)", 1),
+        (stream("On day 1", Drop()), "broke off", 2),
+        (stream(Finish()), "was empty", 1),
+    ],
+)
+def test_a_model_that_fails_while_it_reads_is_told(
+    assistant: Assistant, scripted: ScriptedServer, reply: Reply, told: str, counted: int
+) -> None:
     small(assistant, scripted)
-    scripted.play(answer(NOTE.format(1, 3)), reply)  # type: ignore[arg-type]
+    scripted.play(answer(NOTE.format(1, 3)), reply)
     last = ask(assistant, "Summarise everything")[-1]
     assert last.final and last.note and len(last.note.splitlines()) == 1 and last.passages
-    assert last.state == "failed" or last.quoted
+    assert (last.state, last.text, last.quoted) == ("failed", "", False) and told in last.note
+    assert len(scripted.requests) == 2 and last.usage is not None  # what was read until then counts
+    lengths = [
+        sum(count_tokens(message["content"], assistant.corpus.embedder.tokenizer) for message in request.messages)
+        for request in scripted.requests
+    ]
+    assert last.usage.prompt_tokens == sum(lengths[:counted])
 
 
 def test_a_broad_question_that_the_documents_do_not_answer_is_refused(assistant: Assistant, scripted: ScriptedServer) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from assistant.abstention import WEIGHED, Fitted, decide, load_fitted
+from assistant.abstention import TOLD, WEIGHED, Fitted, decide, load_fitted
 from assistant.errors import UserError
 from eval import abstain as command
 from eval.__main__ import main
@@ -20,8 +20,8 @@ __all__ = ["data"]  # a fixture
 BY_SUPPORT = Fitted({"support": 4.0}, -2.0, {"strict": 0.6, "balanced": 0.4})
 
 
-def case(support: float, answerable: bool, refused: bool = False) -> Case:
-    return Case({**dict.fromkeys(WEIGHED, 0.5), "support": support, "refused": float(refused)}, answerable)
+def case(support: float, answerable: bool, refused: bool = False, refusing: float = 0.0) -> Case:
+    return Case({"support": support, "refused": float(refused), "refusing": refusing}, answerable)
 
 
 def test_a_threshold_refuses_as_many_answerable_ones_as_allowed_and_no_more() -> None:
@@ -43,9 +43,11 @@ def test_what_the_model_refuses_by_itself_counts_as_refused() -> None:
 
 
 def test_the_fit_finds_the_feature_that_tells_and_orders_the_levels() -> None:
-    cases = [case(0.5 + number / 100, True) for number in range(50)] + [case(0.6 - number / 100, False) for number in range(50)]
-    fitted = fit([cases], WEIGHED)
-    assert fitted.weights["support"] > 1 and all(abs(fitted.weights[name]) < 0.01 for name in WEIGHED if name != "support")
+    noise = [(-1) ** number / 2 for number in range(50)]  # as often with an answer as without
+    cases = [case(0.5 + number / 100, True, refusing=refusing) for number, refusing in enumerate(noise)]
+    cases += [case(0.6 - number / 100, False, refusing=refusing) for number, refusing in enumerate(noise)]
+    fitted = fit([cases], TOLD)
+    assert fitted.weights["support"] > 1 and abs(fitted.weights["refusing"]) < 0.1
     assert fitted.thresholds["balanced"] < fitted.thresholds["strict"]
     found = rates(cases, fitted)
     assert all(0 <= most - found[level]["wrong_refusals"]["share"] < 0.03 for level, most in MOST_WRONG.items())

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from assistant.embedding import Vectors
-from assistant.grounding import Grounded, Grounding, Statement, count_line, ground
+from assistant.grounding import Grounded, Grounding, Statement, _table_head, count_line, ground
+from assistant.marks import LEADING, Quotes, checked_quotes, plain
 from assistant.retrieval import Hit
 from assistant.settings import load_settings
 from assistant.sync import Corpus
@@ -50,6 +51,22 @@ def test_a_supported_sentence_is_cited_though_the_model_wrote_no_mark(starter: C
 
 MARKS = ["[99]", "[1-3]", "【1】", "[^1]", " [2, 3]", "[1][2]", "[7†source]", " [1] [2]", "(1)", " (2)", "[1, p. 2]", "[1, page 3]"]
 MARKS += ["¹", "¹²", "[1?]", "[?]", "(source 2)", "[Passage 1]", "[Source: 1]", "[[1]]", "[1; 2]", "[99999999999999999999]"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("28. April 2025", "28. April 2025"),
+        ("3. March 2024", "3. March 2024"),
+        ("1. May be used", "May be used"),
+        ("2. Decisions", "Decisions"),
+        ("2) Mai", "Mai"),
+    ],
+)
+def test_a_day_is_no_list_number(text: str, expected: str) -> None:
+    assert plain(text) == expected
+    found = LEADING.match(text)
+    assert found is not None and text[found.end() :] == expected
 
 
 @pytest.mark.parametrize("mark", MARKS)
@@ -183,6 +200,41 @@ def test_a_quote_is_verbatim_or_loses_its_quotation_marks(starter: Corpus) -> No
     assert '"' not in cite(starter, question, invented).text
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("»Ja« und dann auch noch »Nein«", "»Ja« und dann auch noch »Nein«"),
+        ("»Ja!« und dann auch noch »Nein«", "»Ja!« und dann auch noch »Nein«"),
+        ('a 5" pipe or else a 6" pipe', 'a 5" pipe or else a 6" pipe'),
+        ('He said ("it is all lost").', "He said (it is all lost)."),
+        ("Il dit «tout est perdu ici».", "Il dit tout est perdu ici."),
+        ('"The whole is lost," he said.', "The whole is lost, he said."),
+    ],
+)
+def test_only_signs_around_a_quote_are_taken_off(text: str, expected: str) -> None:
+    assert checked_quotes(text, Quotes([])) == expected
+
+
+@pytest.mark.parametrize(
+    ("after", "head"),
+    [
+        ("\n|---|---|\n| 1 | 2 |", True),
+        ("  \r\n | :--- | ---: |\r\n", True),
+        ("\n--|--", True),
+        ("\n\n---", True),
+        ("\n\t|--|", True),
+        ("\n| - | - |\n", False),
+        ("\n| 1 | 2 |\n|---|", False),
+        ("\n-- said she\n", False),
+        (" -- \n", False),
+        ("\n" + "-" * 2000 + "x", False),
+        ("", False),
+    ],
+)
+def test_a_table_row_is_the_head_when_a_row_of_dashes_follows(after: str, head: bool) -> None:
+    assert _table_head("| a | b |" + after, 9) is head
+
+
 def test_marks_are_numbered_by_first_use_and_repeat_for_the_same_passage(starter: Corpus) -> None:
     written = "Nvidia lost nearly $600 billion of market value. DeepSeek was founded by Liang Wenfeng. Nvidia lost £482 billion of market value."
     hits = starter.search(FOUNDER, 2) + starter.search(LOSS, 2)
@@ -254,8 +306,23 @@ SWAPS: list[tuple[str, str, str]] = [
     ("The town council approved the plan.", "approved", "did not approve"),
     ("Turnout rose by 12% in the last election.", "rose by 12%", "fell by 12%"),
     ("The museum opened on 27 January 2025.", "27 January", "28 January"),
+    ("Die Ausstellung endet am 28. April 2025.", "28. April", "27. April"),
     ("The mayor of the town is Ada Quill.", "Ada Quill", "Peter Moss"),
 ]
+
+
+def test_another_day_flips_the_mark_of_a_short_answer(settings: MakeSettings, corpus: Callable[..., Path]) -> None:
+    options = settings()
+    corpus({"a.md": "# Die Schau\n\nDie Ausstellung endet am 28. April 2025."})
+    opened = Corpus(options)
+    try:
+        opened.sync()
+        question = "Wann endet die Ausstellung?"
+        hits = opened.passages(question, 4)
+        marks = [grounded(opened, hits, f"{day}. April 2025", question=question).statements[0].mark for day in (28, 27)]
+        assert marks[0] == "supported" and marks[1] != "supported"
+    finally:
+        opened.close()
 
 
 @pytest.mark.parametrize(("sentence", "value", "other"), SWAPS)

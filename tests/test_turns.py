@@ -7,7 +7,7 @@ import pytest
 
 from assistant.answer import Assistant
 from assistant.snapshots import UNCHECKED, Answer
-from assistant.turns import About, Turn, about_conversation, history, recalled, searched_before, told
+from assistant.turns import About, Turn, about_conversation, history, live, recalled, searched_before, told
 from tests.scripted_server import Finish, Pause, ScriptedServer, Thought, answer, stream
 from ui.conversation import Conversation
 
@@ -245,6 +245,17 @@ def test_repeating_and_ones_own_questions_ask_no_model(assistant: Assistant, scr
     assert own.text == "Your first question was: “Who founded the Lumen Observatory?”"
     assert repeated.text == own.text
     assert len(scripted.requests) == 1 and first.usage is not None and own.usage is None
+
+
+def test_an_answer_told_again_has_its_statements(assistant: Assistant, scripted: ScriptedServer) -> None:
+    scripted.play(answer(f"{FACT} The moon is made of green cheese."))
+    first, again = talk(assistant, "Who founded the Lumen Observatory?", "Repeat that")
+    assert first.text.endswith("[?]") and again.text == first.text
+    assert again.statements == first.statements and again.found == first.found == "1 of 2 statements found in the sources"
+    turn = Turn("Who?", first.text, first.citations, statements=first.statements)
+    gone = replace(turn.citations[0], chunk=replace(turn.citations[0].chunk, id="gone"))
+    [kept] = live([replace(turn, citations=(gone,))], assistant.corpus.catalog)
+    assert kept.statements == () and "[" not in kept.answer
 
 
 def test_when_the_model_is_down_a_question_about_an_answer_gets_that_answer(assistant: Assistant, scripted: ScriptedServer) -> None:

@@ -53,6 +53,12 @@ The exact date is not specified.
 not mentioned in the passages
 Not specified.
 Not mentioned.
+It is not discussed.
+Not described.
+Not included in the passages.
+Information not available.
+It is not provided in the text.
+The answer is not given.
 It is unclear from the passages who founded it.
 It cannot be determined from the given passages.
 The question cannot be answered from the documents.
@@ -94,6 +100,12 @@ No information was given by the police.
 No details were stolen.
 Information is not stored on the phone.
 Lunch is not provided.
+It is not included.
+This is not covered.
+It isn't provided.
+Not included.
+Not covered.
+Not listed.
 Breakfast is not included in the price.
 Users are not provided with an account.
 The data does not leave the computer.
@@ -257,7 +269,22 @@ def test_an_end_where_no_sentence_ends_is_noticed(text: str) -> None:
     assert with_ellipsis(text).endswith("…")
 
 
-@pytest.mark.parametrize("text", ["Liang Wenfeng", FACT, "- rye bread", f"{FACT} [1]", "Yes", "about $6 million", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Liang Wenfeng",
+        FACT,
+        "- rye bread",
+        f"{FACT} [1]",
+        "Yes",
+        "about $6 million",
+        "Terminal A",
+        "turning the light on",
+        "Vitamin A [1]",
+        "sign in",
+        "",
+    ],
+)
 def test_a_whole_answer_does_not_break_off(text: str) -> None:
     assert not breaks_off(text)
 

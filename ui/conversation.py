@@ -38,7 +38,7 @@ class Conversation:
         closing, the last one is final.
         """
         del self.answers[turn:]
-        earlier = [Turn(one.question, one.text, one.citations, one.refused, one.elsewhere) for one in self.answers]
+        earlier = [Turn(one.question, one.text, one.citations, one.refused, one.elsewhere, one.statements) for one in self.answers]
         answer = Answer(question)
         self.answers.append(answer)
         self.editing = None
