@@ -19,7 +19,7 @@ _SMALL = 64  # a section shorter than this many tokens is joined with the next
 _LONG_SPAN = 20_000  # characters
 _WORD_LIMIT = 100  # characters; WordPiece gives up on longer words
 _LONG_WORD = re.compile(rf"[!-~]{{{_WORD_LIMIT + 1},}}")
-VERSION = 1  # raise when the same document would be cut differently: everything is then indexed again
+VERSION = 2  # raise when the same document would be cut differently: everything is then indexed again
 
 
 @dataclass(frozen=True)
