@@ -44,6 +44,7 @@ _HOW = r" (?:in(?:to)?|to|as|more|with|using|for|shorter|simpler|longer|clearer|
 _MY_QUESTION = re.compile(
     rf"^{_PLEASE}(?:what (?:was|is|were)|repeat|tell me|remind me of|which was)(?: again)? my "
     rf"(?:(?:very |most )?(?P<which>[\w-]+ )?questions?|question (?:(?:number|no\.?) |#)?(?P<number>\d{{1,4}})){_END}"
+    rf"|^{_PLEASE}what was question number (?P<numbered>\d{{1,4}}){_END}"
     rf"|^{_PLEASE}what did I (?:just )?(?:ask)(?: you)?(?: (?:first|last|before|just now|earlier))?{_END}",
     re.IGNORECASE,
 )
@@ -52,9 +53,9 @@ _REPEAT = re.compile(
     re.IGNORECASE,
 )
 _FROM = re.compile(
-    rf"^{_PLEASE}(?:where (?:did|do) you (?:get|find|take|have|read) {_IT}(?: from)?"
+    rf"^{_PLEASE}(?:where (?:did|do) you (?:get|find|take|have|read) {_IT}(?: information| fact| figure)?(?: from)?"
     rf"|where (?:is|was|does|did) {_ANSWER} (?:come )?from|(?:which|what) (?:documents?|files?|sources?) (?:is|was|does|did) {_IT} (?:come )?from"
-    rf"|(?:which|what) (?:documents|files|sources) (?:did|do) you (?:use|read|take|cite)|(?:what|which) (?:is|are|was|were) your sources?"
+    rf"|(?:which|what) (?:documents|files|sources) (?:did|do) you (?:use|read|take|cite)(?: for {_IT})?|(?:what|which) (?:is|are|was|were) your sources?"
     rf"|(?:what|which) (?:is|was) your source (?:for|of) {_IT}){_END}",
     re.IGNORECASE,
 )
@@ -187,7 +188,7 @@ def recalled(question: str, about: About, turns: Sequence[Turn]) -> Turn | None:
     if about != "question":
         return None
     found = _MY_QUESTION.match(question)
-    which = ((found and (found["which"] or found["number"])) or "").strip().lower()
+    which = ((found and (found["which"] or found["number"] or found["numbered"])) or "").strip().lower()
     if re.search(r"\bquestions\b", question, re.IGNORECASE):
         lines = "\n".join(f"{number}. {_one_line(turn.question)}" for number, turn in enumerate(turns, start=1))
         return Turn(question, lines)
