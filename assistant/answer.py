@@ -23,6 +23,7 @@ from assistant.settings import Settings
 from assistant.snapshots import (
     EMPTY_CORPUS,
     MIDDLING,
+    NEEDS_MODEL,
     NO_DOCUMENT,
     UNCHECKED,
     Answer,
@@ -37,7 +38,7 @@ from assistant.snapshots import (
     told_again,
 )
 from assistant.sync import Corpus, FileResult, Report
-from assistant.turns import About, Turn, about_conversation, cited_hits, live, recalled, searched_before
+from assistant.turns import About, Retelling, Turn, about_conversation, asks_change, cited_hits, live, recalled, searched_before
 from assistant.written import EMPTY, draft, repeats, settle
 
 if TYPE_CHECKING:
@@ -114,7 +115,12 @@ def _without_model(
     known = recalled(answer.question, about, turns)
     if known is not None:
         return told_again(answer, known)
-    return quoted(answer, about, turns, settings.abstain) if settings.extractive else None
+    if not settings.extractive:
+        return None
+    without_model = quoted(answer, about, turns, settings.abstain)
+    if without_model.quoted and asks_change(answer.question, about):
+        return replace(without_model, note=NEEDS_MODEL)
+    return without_model
 
 
 def _write(
@@ -141,7 +147,7 @@ def _write(
         else:
             messages, shown = build_messages(question, shown, turns, settings, tokenizer)
         answer = replace(answer, read=len(shown))
-        grounding = Grounding(shown, collection.passage_vectors(shown), collection.embedder)
+        grounding = (Retelling if about else Grounding)(shown, collection.passage_vectors(shown), collection.embedder)
         with closing(chat_model.stream(messages, draft=not about and plan is None)) as stream:
             for output in stream:
                 answer = grown(answer, output, now())
@@ -167,9 +173,11 @@ def _write(
     if written.failure:
         return failed(answer, written.failure, about, turns, level)
     if about:
-        answer = finished(answer, written, refused=written.refused)
-        if not answer.citations and not answer.refused and not answer.note:  # it may well be a translation
-            answer = replace(answer, text=answer.text.replace(" [?]", ""), statements=(), note=UNCHECKED)
+        # The model read the earlier answers and not the passages, so nothing of these was kept from it.
+        answer = replace(finished(replace(answer, passages=()), written, refused=written.refused), passages=answer.passages)
+        if not answer.citations and not answer.refused and not written.code:  # it may well be a translation
+            note = f"{UNCHECKED} {answer.note}".rstrip()
+            answer = replace(answer, text=answer.text.replace(" [?]", ""), statements=(), note=note)
         return answer
     if plan is None:
         supports = [statement.support for statement in statements]

@@ -28,6 +28,9 @@ UNFOUND = "What the language model wrote stands in none of the documents."
 INSTEAD = "These are the sentences of your documents that fit best."
 RETOLD = "This is what was answered before, word for word."
 UNCHECKED = "This is about the conversation itself; it was not checked against the documents."
+NOT_SAID = "Nothing was said about that in this conversation."
+NOT_ANSWERED = "Nothing has been answered in this conversation yet."
+NEEDS_MODEL = "To say it in other words needs a language model, and none is used: this is the answer as it was."
 NO_DOCUMENT = "No document matches the filter: widen it, then ask again."
 MIDDLING = 0.5  # support taken for granted while a draft is being written, and where nothing can be looked up
 
@@ -190,7 +193,8 @@ def quoted(answer: Answer, about: About, turns: Sequence[Turn], level: Level) ->
     """Return the answer that needs no language model: the best sentences of the passages, or of the conversation."""
     text, citations = retold_sentences(answer.question, about, turns) if about else extract(answer.question, answer.passages, level)
     if not text:
-        return replace(answer, text=REFUSAL, state="done", refused=True)
+        nothing = "" if not about else NOT_SAID if any(turn.answered for turn in turns) else NOT_ANSWERED
+        return replace(answer, text=nothing or REFUSAL, state="done", refused=True)
     return replace(answer, text=text, citations=citations, state="done", quoted=True)
 
 

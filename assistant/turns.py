@@ -7,7 +7,7 @@ from typing import Literal
 
 from assistant.catalog import Catalog
 from assistant.elsewhere import Elsewhere
-from assistant.grounding import Citation, Statement
+from assistant.grounding import Citation, Grounding, Judgement, Statement
 from assistant.lexical import query_terms, terms
 from assistant.retrieval import Hit, leans
 from assistant.sentences import split_sentences
@@ -23,7 +23,16 @@ _SOURCES = re.compile(
     r"\n\s*(?:#+\s*|\*\*)?(?:Sources?|References)(?:\*\*)?(?::(?:\*\*)?\s*(?:$|[\[\d*•-])|\s*\n\s*[\[\d*•-]).*$",
     re.IGNORECASE | re.DOTALL,
 )
-_NUMBERS = {"first": 0, "second": 1, "third": 2, "fourth": 3, "fifth": 4}
+_ORDINALS = (
+    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth "
+    "sixteenth seventeenth eighteenth nineteenth twentieth"
+)
+_LAST = {"", "last", "previous", "latest", "recent", "only"}
+# Words of a question about an answer that don't tell which one.
+_SAYING = (
+    "say said tell told mention answer reply write wrote written explain mean meant just already ever again earlier before "
+    "last previous first so far sure certain right correct really please conversation chat"
+)
 
 _PLEASE = r"\W*(?:(?:please|ok|okay|so|and|now|but|can you|could you|would you|will you)[\s,]+)*"
 _END = r"(?:[\s,]+(?:again|please|for me|so far|once more|one more time))*\W*$"
@@ -33,12 +42,21 @@ _HOW = r" (?:in(?:to)?|to|as|more|with|using|for|shorter|simpler|longer|clearer|
 # A question about the conversation must say so: "you" and a word of saying, "my question", "our conversation". What only
 # might be about it ("summarise this", "say more") is looked up in the documents.
 _MY_QUESTION = re.compile(
-    rf"^{_PLEASE}(?:what (?:was|is|were)|repeat|tell me|remind me of|which was)(?: again)? my (?:very )?(\w+ )?questions?{_END}"
+    rf"^{_PLEASE}(?:what (?:was|is|were)|repeat|tell me|remind me of|which was)(?: again)? my "
+    rf"(?:(?:very |most )?(?P<which>[\w-]+ )?questions?|question (?:(?:number|no\.?) |#)?(?P<number>\d{{1,4}})){_END}"
+    rf"|^{_PLEASE}what was question number (?P<numbered>\d{{1,4}}){_END}"
     rf"|^{_PLEASE}what did I (?:just )?(?:ask)(?: you)?(?: (?:first|last|before|just now|earlier))?{_END}",
     re.IGNORECASE,
 )
 _REPEAT = re.compile(
     rf"^{_PLEASE}(?:repeat|say|give me|show me|write) {_IT}{_END}|^{_PLEASE}(?:what did you (?:just )?say|repeat){_END}",
+    re.IGNORECASE,
+)
+_FROM = re.compile(
+    rf"^{_PLEASE}(?:where (?:did|do) you (?:get|find|take|have|read) {_IT}(?: information| fact| figure)?(?: from)?"
+    rf"|where (?:is|was|does|did) {_ANSWER} (?:come )?from|(?:which|what) (?:documents?|files?|sources?) (?:is|was|does|did) {_IT} (?:come )?from"
+    rf"|(?:which|what) (?:documents|files|sources) (?:did|do) you (?:use|read|take|cite)(?: for {_IT})?|(?:what|which) (?:is|are|was|were) your sources?"
+    rf"|(?:what|which) (?:is|was) your source (?:for|of) {_IT}){_END}",
     re.IGNORECASE,
 )
 _CHANGE = re.compile(
@@ -55,6 +73,13 @@ _WHOLE = re.compile(
     r"\b(?:(?:summari[sz]e|sum up|recap|summary of|overview of|recap of) (?:\w+ )?(?:our|this|the) (?:whole |entire )?(?:conversation|chat|dialogue)"
     r"|(?:our|this|the) (?:conversation|chat|dialogue) so far|what (?:have|did) we (?:just )?(?:talk(?:ed)?|discuss(?:ed)?|cover(?:ed)?|speak|spoken)\b.{0,20}"
     r"|what (?:have I|did I) (?:asked|ask)(?: you)? so far)",
+    re.IGNORECASE,
+)
+_OPENING = re.compile(
+    r"^(?:(?:yes|no|earlier|before|previously|just now|in (?:my|your|the) (?:\w+ )?answer)\b,?\s*)?"
+    r"(?:(?:you|I)(?:['’]ve|['’]d| have| had)?(?: just| already| also| previously| earlier)?"
+    r" (?:said|answered|replied|told (?:me|you)|mentioned|wrote|explained|stated)(?: earlier| before| just now)?"
+    r"|(?:my|your|the) (?:last |previous |earlier )?answer was)(?: that\b|[:,])?\s+",
     re.IGNORECASE,
 )
 
@@ -79,6 +104,14 @@ class Turn:
     def plain(self) -> str:
         """The answer without marks and lists of sources; "not answered" when there was none."""
         return _MARK.sub("", _SOURCES.sub("", self.answer)).strip() if self.answered else "not answered"
+
+
+class Retelling(Grounding):
+    """Judges what is told of earlier answers without "You said that": no passage says it was said."""
+
+    def judge(self, statement: str, hints: frozenset[int] = frozenset(), question: str = "") -> Judgement:
+        """Return what the passages say to `statement` without such an opening."""
+        return super().judge(_OPENING.sub("", statement), hints, question)
 
 
 def history(turns: Sequence[Turn], room: int, count: Count) -> str:
@@ -142,41 +175,82 @@ def about_conversation(question: str, turns: Sequence[Turn]) -> About:
         return "question"
     if _WHOLE.search(question):
         return "all"
-    if _REPEAT.match(question):
+    if _REPEAT.match(question) or _FROM.match(question):
         return "repeat"
     return "answer" if _CHANGE.match(question) or _YOU_SAID.search(question) else ""
 
 
 def recalled(question: str, about: About, turns: Sequence[Turn]) -> Turn | None:
     """Return the answer that needs no model: one of the reader's questions, or the last answer with its citations."""
-    if about == "repeat" and turns[-1].answer.strip():
-        return turns[-1]
+    if about == "repeat":
+        from_sources = _FROM.match(question) and next((turn for turn in reversed(turns) if turn.citations), None)
+        return from_sources or _newest(turns)
     if about != "question":
         return None
     found = _MY_QUESTION.match(question)
-    which = ((found and found[1]) or "").strip().lower()
+    which = ((found and (found["which"] or found["number"] or found["numbered"])) or "").strip().lower()
     if re.search(r"\bquestions\b", question, re.IGNORECASE):
         lines = "\n".join(f"{number}. {_one_line(turn.question)}" for number, turn in enumerate(turns, start=1))
         return Turn(question, lines)
-    if re.search(r"\bfirst\b", question, re.IGNORECASE):
+    if re.search(r"(?<!-)\b(?:first|original|initial)\b", question, re.IGNORECASE):
         which = "first"
-    at = _NUMBERS.get(which, len(turns) - 1)
-    if at >= len(turns):
+    ordinals = _ORDINALS.split()
+    figure = re.fullmatch(r"(\d+)(?:st|nd|rd|th)?", which)
+    number = len(turns) if which in _LAST else int(figure[1]) if figure else ordinals.index(which) + 1 if which in ordinals else 0
+    if not 1 <= number <= len(turns):
         return Turn(question, f"You have asked {len(turns)} question{'s' if len(turns) > 1 else ''} so far.")
-    return Turn(question, f"Your {which if which in _NUMBERS else 'last'} question was: “{_one_line(turns[at].question)}”")
+    name = (
+        "last question" if which in _LAST else f"{ordinals[number - 1]} question" if number <= 20 else f"question number {number}"
+    )
+    return Turn(question, f"Your {name} was: “{_one_line(turns[number - 1].question)}”")
+
+
+def _newest(turns: Sequence[Turn]) -> Turn | None:
+    """Return the last turn with an answer; one that was stopped at once has none."""
+    return next((turn for turn in reversed(turns) if turn.answer.strip()), None)
+
+
+def asks_change(question: str, about: About) -> bool:
+    """Whether `question` wants an earlier answer in other words, which only a language model can give."""
+    return about == "answer" and bool(_CHANGE.match(question))
+
+
+def _named(question: str) -> set[str]:
+    """Return the terms after "did you say", without those of saying: what was said must have been about them."""
+    said = _YOU_SAID.search(question)
+    return set(query_terms(question[said.end() :])).difference(terms(_SAYING)) if said else set()
+
+
+def _topic(question: str) -> set[str]:
+    """Return the terms that tell which answer is meant: those named, else all but those of saying."""
+    return _named(question) or set(query_terms(question)).difference(terms(_SAYING))
+
+
+def _shared(words: set[str], turns: Sequence[Turn]) -> list[int]:
+    """Return how many of `words` each turn holds; one that was itself about the conversation counts as holding none."""
+    return [
+        0 if about_conversation(turn.question, turns[:at]) else len(words.intersection(terms(f"{turn.question} {turn.plain}")))
+        for at, turn in enumerate(turns)
+    ]
 
 
 def retold(question: str, about: About, turns: Sequence[Turn]) -> tuple[str, tuple[Citation, ...]]:
     """Return what can be told of the conversation without a model: each answer's first sentence, or one answer whole.
 
-    Empty when nothing was answered.
+    Empty when nothing was answered, or nothing about what the question names.
     """
-    answered = [turn for turn in turns if turn.answered]
+    answered = [at for at, turn in enumerate(turns) if turn.answered]
     if about == "all":
-        lines = (f"- {_cut(turn.question)} {_cut(_first_sentence(turn.plain))}" for turn in answered)
+        lines = (f"- {_cut(turns[at].question)} {_cut(_first_sentence(turns[at].plain))}" for at in answered)
         return "\n".join(lines), ()
-    best = told(question, about, answered, 0, len)[-1:] if answered else []
-    return (best[0].answer, best[0].citations) if best else ("", ())
+    if asks_change(question, about):
+        newest = _newest(turns)
+        return (newest.answer, newest.citations) if newest and newest.answered else ("", ())
+    shared = _shared(_topic(question), turns)
+    best = max(answered, key=lambda at: (shared[at], at), default=None)
+    if best is None or (_named(question) and not shared[best]):
+        return "", ()
+    return turns[best].answer, turns[best].citations
 
 
 def live(turns: Sequence[Turn], catalog: Catalog) -> list[Turn]:
@@ -198,17 +272,13 @@ def told(question: str, about: About, turns: Sequence[Turn], room: int, count: C
     All turns as far as they fit; for a question about one answer those that hold its words come before the newest. The
     first of them is told in any case.
     """
-    words = set(query_terms(question)) if about == "answer" else set[str]()
-    changed = about == "answer" and _CHANGE.match(question)
-
-    def fitting(at: int) -> tuple[int, int]:
-        shared = 0 if changed else len(words.intersection(terms(f"{turns[at].question} {turns[at].plain}")))
-        return shared, at
-
-    ranked = sorted(range(len(turns)), key=fitting, reverse=True)
+    if asks_change(question, about):
+        turns = [_newest(turns) or turns[-1]]
+    shared = _shared(_topic(question) if about == "answer" else set(), turns)
+    ranked = sorted(range(len(turns)), key=lambda at: (shared[at], at), reverse=True)
     chosen: list[int] = []
     used = 0
-    for at in ranked[: 1 if changed else None]:
+    for at in ranked:
         used += count(f"{turns[at].question}\n{turns[at].plain}\n")
         if chosen and used > room:
             break
