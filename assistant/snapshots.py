@@ -12,7 +12,7 @@ from assistant.elsewhere import Elsewhere
 from assistant.extractive import extract
 from assistant.filters import Filter
 from assistant.grounding import Citation, Statement, count_line
-from assistant.instructions import count_unread
+from assistant.instructions import count_let_through, count_unread
 from assistant.reading import Plan
 from assistant.retrieval import Hit
 from assistant.sentences import split_sentences
@@ -153,11 +153,19 @@ def finished(answer: Answer, written: Written, refused: bool, plan: Plan | None 
     if refused:
         return replace(answer, text=REFUSAL, citations=(), statements=(), refused=True, state="done")
     unread = count_unread(answer.question, answer.passages)
-    orders = (
-        f"Kept from the model: {unread} sentence{'s' if unread > 1 else ''} of the passages giving it orders." if unread else ""
+    let_through = count_let_through(answer.question, answer.passages)
+    orders = f"Kept from the model: {_counted(unread)} giving it orders." if unread else ""
+    mentions = (
+        f"Not kept from the model, since the question is about that: {_counted(let_through)} that may be orders to it."
+        if let_through
+        else ""
     )
-    note = " ".join(line for line in (plan.note if plan else "", written.note, orders) if line)
+    note = " ".join(line for line in (plan.note if plan else "", written.note, orders, mentions) if line)
     return replace(answer, state="done", note=note, unread=unread)
+
+
+def _counted(sentences: int) -> str:
+    return f"{sentences} sentence{'s' if sentences > 1 else ''} of the passages"
 
 
 def _asks_yes_or_no(question: str) -> bool:
