@@ -39,6 +39,12 @@ _YES_OR_NO = re.compile(
     re.IGNORECASE,
 )
 
+# What may be the beginning of a longer word or number ("1" of "120"), up to the white space before it; in a script that writes
+# no spaces, nothing.
+_HALF = re.compile(
+    r"(?:(?<=\s)|^)[^\s\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]{1,60}(?<=\w|[$€£¥~+'’*_(-])$|(?<=\s)\S{0,60}\d[.,:/]$|(?<=[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff])$"
+)
+
 State = Literal["waiting", "reading", "writing", "done", "stopped", "failed"]
 
 
@@ -103,8 +109,13 @@ class Answer:
         return count_line(self.statements)
 
     def stopped(self) -> "Answer":
-        """Return this snapshot as the final one of an answer that the reader stopped."""
-        return replace(self, state="stopped", note="Stopped.")
+        """Return this snapshot as the final one of an answer that the reader stopped, without a word or number half written."""
+        half = None if self.text.count("```") % 2 else _HALF.search(self.text)
+        if half is None:
+            return replace(self, state="stopped", note="Stopped.")
+        text = f"{self.text[: half.start()]}…"
+        whole = tuple(statement for statement in self.statements if statement.end <= half.start())
+        return replace(self, text=text, statements=whole, state="stopped", note="Stopped.")
 
 
 def is_guess(answer: Answer, written: Written, plan: Plan | None, level: Level) -> bool:
