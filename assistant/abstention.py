@@ -26,6 +26,7 @@ TOLD = (*WEIGHED, "refusing")  # the same for a model that tells how likely it w
 _MOST_ODDS = 6.0  # log odds of the refusal beyond which more says nothing
 _WORD = re.compile(r"[^\W_](?:[^\W_]|[\u0300-\u036f])*")  # accents may stand by themselves
 _MOST_UNKNOWN = 5  # runs of words named in a refusal
+_MANY, _NEARLY_ALL = 3, 0.8  # words of a question of which that share is missing: none is named
 # Words of the request, not of the matter: that they stand nowhere says nothing.
 _REQUEST = frozenset(terms("please tell explain describe show give list find know want need thanks hello hi say mean"))
 
@@ -98,17 +99,25 @@ def load_fitted(told: bool, path: Path = FITTED) -> Fitted:
 def unknown_words(question: str, lacking: Callable[[Sequence[str]], Sequence[str]]) -> tuple[str, ...]:
     """Return the words of `question`, as they were typed, of which `lacking` says that they stand nowhere.
 
-    `lacking` returns those of the terms it is given that no document has. Neighbours are one entry; five at most.
+    `lacking` returns those of the terms it is given that no document has. Neighbours are one entry; five at most. None are
+    named when (nearly) all of three or more are missing: the question is in another language, or of another matter altogether.
     """
     missing = set(lacking(query_terms(question))) - _REQUEST - (CUES if kind(question) != "point" else frozenset())
     runs: list[tuple[int, int]] = []
+    known = unknown = 0
     for word in _WORD.finditer(question):
         own = terms(word.group())
-        if not own or not missing.issuperset(own) or re.fullmatch("[A-Za-z]", word.group()):
+        if not own or _REQUEST.issuperset(own) or re.fullmatch("[A-Za-z]", word.group()):
             continue
+        if not missing.issuperset(own):
+            known += 1
+            continue
+        unknown += 1
         if runs and question[runs[-1][1] : word.start()] in (" ", "-"):
             runs[-1] = runs[-1][0], word.end()
         else:
             runs.append(word.span())
+    if known + unknown >= _MANY and unknown > _NEARLY_ALL * (known + unknown):
+        return ()
     found = {question[start:end].lower(): question[start:end] for start, end in reversed(runs)}
     return tuple(reversed(found.values()))[:_MOST_UNKNOWN]

@@ -63,10 +63,10 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", help="address to listen on (ASSISTANT_HOST)")
     serve.add_argument("--port", type=int, help="port to listen on (ASSISTANT_PORT)")
     ask = command("ask", "answer a question in the terminal, with its sources")
-    ask.add_argument("question", metavar="QUESTION")
+    ask.add_argument("question", nargs="+", metavar="QUESTION")
     filtered(ask)
     search = command("search", "show the passages for a query, without a language model")
-    search.add_argument("query", metavar="QUERY")
+    search.add_argument("query", nargs="+", metavar="QUERY")
     search.add_argument("-k", type=int, default=5, metavar="N", help="how many passages (1 to 1000, default 5)")
     filtered(search)
     command("sync", "index what is new or changed in the corpus folder, drop what was removed")
@@ -218,7 +218,7 @@ def _ask(options: argparse.Namespace, settings: Settings) -> int:
     from assistant.answer import check_question
     from assistant.snapshots import Answer
 
-    question, only = check_question(options.question), _filter(options)
+    question, only = check_question(" ".join(options.question)), _filter(options)
     with _opened(settings) as assistant:
         _sync(assistant)
         answer = Answer(question)
@@ -302,7 +302,7 @@ def _search(options: argparse.Namespace, settings: Settings) -> int:
     only = _filter(options)
     with _opened(settings) as assistant:
         _sync(assistant)
-        hits = assistant.search(options.query, options.k, only)
+        hits = assistant.search(" ".join(options.query), options.k, only)
     if options.json:
         _print_json([_hit(hit) for hit in hits])
         return 0

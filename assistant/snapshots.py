@@ -12,7 +12,7 @@ from assistant.elsewhere import Elsewhere
 from assistant.extractive import extract
 from assistant.filters import Filter
 from assistant.grounding import Citation, Statement, count_line
-from assistant.instructions import count_unread
+from assistant.instructions import count_let_through, count_unread
 from assistant.reading import Plan
 from assistant.retrieval import Hit
 from assistant.sentences import split_sentences
@@ -40,6 +40,12 @@ _YES_OR_NO = re.compile(
     r"(?!(?:can|could|do|will|would) (?:you|we)\b|was (?:ist|sind|war|kostet|kosten|hat|haben|macht|kann|muss|soll|wird|bedeutet|heißt|gibt)\b|may \d)"
     r"(?:(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|may|must|might)(?:n['’]t)?|can['’]t|won['’]t)\s",
     re.IGNORECASE,
+)
+
+# What may be the beginning of a longer word or number ("1" of "120"), up to the white space before it; in a script that writes
+# no spaces, nothing.
+_HALF = re.compile(
+    r"(?:(?<=\s)|^)[^\s\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]{1,60}(?<=\w|[$€£¥~+'’*_(-])$|(?<=\s)\S{0,60}\d[.,:/]$|(?<=[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff])$"
 )
 
 State = Literal["waiting", "reading", "writing", "done", "stopped", "failed"]
@@ -106,8 +112,13 @@ class Answer:
         return count_line(self.statements)
 
     def stopped(self) -> "Answer":
-        """Return this snapshot as the final one of an answer that the reader stopped."""
-        return replace(self, state="stopped", note="Stopped.")
+        """Return this snapshot as the final one of an answer that the reader stopped, without a word or number half written."""
+        half = None if self.text.count("```") % 2 else _HALF.search(self.text)
+        if half is None:
+            return replace(self, state="stopped", note="Stopped.")
+        text = f"{self.text[: half.start()]}…"
+        whole = tuple(statement for statement in self.statements if statement.end <= half.start())
+        return replace(self, text=text, statements=whole, state="stopped", note="Stopped.")
 
 
 def is_guess(answer: Answer, written: Written, plan: Plan | None, level: Level) -> bool:
@@ -156,11 +167,19 @@ def finished(answer: Answer, written: Written, refused: bool, plan: Plan | None 
     if refused:
         return replace(answer, text=REFUSAL, citations=(), statements=(), refused=True, state="done")
     unread = count_unread(answer.question, answer.passages)
-    orders = (
-        f"Kept from the model: {unread} sentence{'s' if unread > 1 else ''} of the passages giving it orders." if unread else ""
+    let_through = count_let_through(answer.question, answer.passages)
+    orders = f"Kept from the model: {_counted(unread)} giving it orders." if unread else ""
+    mentions = (
+        f"Not kept from the model, since the question is about that: {_counted(let_through)} that may be orders to it."
+        if let_through
+        else ""
     )
-    note = " ".join(line for line in (plan.note if plan else "", written.note, orders) if line)
+    note = " ".join(line for line in (plan.note if plan else "", written.note, orders, mentions) if line)
     return replace(answer, state="done", note=note, unread=unread)
+
+
+def _counted(sentences: int) -> str:
+    return f"{sentences} sentence{'s' if sentences > 1 else ''} of the passages"
 
 
 def _asks_yes_or_no(question: str) -> bool:

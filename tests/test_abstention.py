@@ -92,8 +92,11 @@ def lacking(text: str) -> Callable[[Sequence[str]], list[str]]:
         ("Please tell me about the assistant", ()),
         ("Does the assistant run on Solaris, or on Plan-9?", ("run", "Solaris", "Plan-9")),
         ("the of and", ()),
-        ("snake_case of __init__", ("snake", "case", "init")),
-        ("a1 b1 and c1 and d1 and e1 and f1 and g1", ("a1 b1", "c1", "d1", "e1", "f1")),
+        ("switch the snake_case of __init__", ("snake", "case", "init")),
+        ("a1 b1 or c1 assistant d1 switch e1 assistant f1 assistant g1", ("a1 b1", "c1", "d1", "e1", "f1")),
+        ("Sind Hunde im Garten erlaubt?", ()),
+        ("Please tell me: penguins, walruses?", ("penguins", "walruses")),
+        ("Who tamed walruses quickly?", ()),
         ("", ()),
     ],
 )

@@ -41,6 +41,11 @@ def test_search_prints_json_best_first_with_exact_spans(cli: Cli) -> None:
     assert source[hits[0]["start"] : hits[0]["end"]] == hits[0]["text"]
 
 
+def test_a_question_needs_no_quotation_marks(cli: Cli) -> None:
+    quoted, bare = cli("search", "-k", "1", "bees show flowers"), cli("search", "bees", "show", "flowers", "-k", "1")
+    assert (bare.code, bare.err, bare.out) == (0, "", quoted.out) and "Honey bees" in bare.out
+
+
 def test_list_sync_add_and_remove(cli: Cli, tmp_path: Path) -> None:
     assert json.loads(cli("sync", "--json").out)["done"] == 1
     good, bad = tmp_path / "good.md", tmp_path / "bad.pdf"

@@ -155,7 +155,7 @@ def test_what_the_documents_are_not_about_is_refused(quoting: Assistant) -> None
     assert (
         last.refused
         and last.text.startswith(REFUSAL)
-        and "chess" in last.unknown_words[0]
+        and last.unknown_words == ()
         and last.citations == ()
         and last.state == "done"
     )

@@ -322,6 +322,23 @@ def test_states_are_told_in_words() -> None:
     assert "1.2 s" in Page(answer_html(answer(seconds=1.24), 0)).text
 
 
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("The garage has 1", "The garage has …"),
+        ("It costs 1,", "It costs …"),
+        ("It is free. [1] It has spa", "It is free. [1] It has …"),
+        ("It has 120 spaces [1]", "It has 120 spaces [1]"),
+        ("It is free.", "It is free."),
+        ("", ""),
+        ("庭で犬は", "庭で犬は…"),
+        ("```\nx = 1", "```\nx = 1"),
+    ],
+)
+def test_a_stopped_answer_ends_with_no_half_of_a_word_or_number(text: str, kept: str) -> None:
+    assert Answer("Why?", text, state="writing").stopped().text == kept
+
+
 def test_the_foot_tells_what_the_answer_cost() -> None:
     usage = Usage("small-<b>", 1312, 24, 100, 1.0, 1.15, estimated=False, money=0.0004, currency="USD")
     page = Page(answer_html(answer(usage=usage, read=1), 0))
