@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from assistant.chunking import Chunk
 from assistant.grounding import Citation
+from assistant.instructions import readable
 from assistant.lexical import terms
 from assistant.passages import FARTHEST
 from assistant.retrieval import Hit
@@ -83,7 +84,7 @@ def extract(question: str, hits: Sequence[Hit], level: Level = "balanced") -> tu
     """
     if not hits or hits[0].score < WEAK[level]:
         return "", ()
-    chosen = _choose(_sentences(question, hits), _MOST if asks_for_several(question) else 1)
+    chosen = _choose(question, _sentences(question, hits), _MOST if asks_for_several(question) else 1)
     numbers: dict[str, int] = {}
     lines: list[str] = []
     citations: list[Citation] = []
@@ -103,7 +104,7 @@ def shown_text(text: str) -> str:
 
 
 def _sentences(question: str, hits: Sequence[Hit]) -> list[_Sentence]:
-    """Return the sentences of `hits` that say anything, best first.
+    """Return the sentences of `hits` that say anything, best first; of those that give orders to a model, what else they say.
 
     Worth is the cosine to the question, the question's terms by their rarity, how near the passage comes to the best,
     and a date or number where the question asks for one (eval/RESULTS.md has what was tried).
@@ -116,19 +117,26 @@ def _sentences(question: str, hits: Sequence[Hit]) -> list[_Sentence]:
         standing = max(1 - (best - hit.score) / FARTHEST, 0.0)
         values = zip(hit.chunk.sentences, hit.sentence_scores, hit.evidence, strict=True)
         for (first, last), cosine, evidence in values:
-            start, end = hit.chunk.start + first, hit.chunk.start + last
+            text = _told(question, hit.chunk.text[first:last])
+            start = hit.chunk.start + hit.chunk.text.index(text, first)
+            end = start + len(text)
             part = next((part for part in hit.parts if part.start <= start and end <= part.end), None)
-            if part is None or not terms(hit.chunk.text[first:last]):
+            if part is None or not terms(text):
                 continue
             worth = 0.5 * cosine + 0.25 * (evidence - cosine) + 0.25 * standing
-            text = hit.chunk.text[first:last]
             if any(match.group().lower() not in said for pattern in holds for match in pattern.finditer(text)):
                 worth += _HOLDS_IT
             found.append(_Sentence(worth, row, part, start, end))
     return sorted(found, key=lambda sentence: (-sentence.worth, sentence.row, sentence.start))
 
 
-def _choose(ranked: Sequence[_Sentence], most: int) -> list[_Sentence]:
+def _told(question: str, text: str) -> str:
+    """Return what of `text` may be told to the reader, word for word: what a model may read of it, if that is in one piece."""
+    allowed = readable(question, text)
+    return allowed if allowed in text else ""
+
+
+def _choose(question: str, ranked: Sequence[_Sentence], most: int) -> list[_Sentence]:
     """Return the best of `ranked` that say different things, of different passages as far as there are any."""
     good = [sentence for sentence in ranked if sentence.worth >= _NEAR * ranked[0].worth]
     seen: list[_Sentence] = []
@@ -138,7 +146,7 @@ def _choose(ranked: Sequence[_Sentence], most: int) -> list[_Sentence]:
     firsts = [sentence for at, sentence in enumerate(seen) if all(sentence.row != other.row for other in seen[:at])]
     others = [sentence for sentence in seen if sentence not in firsts]
     chosen: list[_Sentence] = []
-    for sentence in map(_with_the_one_before, firsts + others):
+    for sentence in (_with_the_one_before(question, sentence) for sentence in firsts + others):
         overlaps = (one.chunk.id == sentence.chunk.id and one.start < sentence.end and sentence.start < one.end for one in chosen)
         if len(chosen) < most and not any(overlaps):
             chosen.append(sentence)
@@ -150,7 +158,7 @@ def _alike(one: _Sentence, other: _Sentence) -> bool:
     return len(first & second) >= _ALIKE * min(len(first), len(second))
 
 
-def _with_the_one_before(sentence: _Sentence) -> _Sentence:
+def _with_the_one_before(question: str, sentence: _Sentence) -> _Sentence:
     """Return `sentence`, begun one earlier when its first word points back and the two follow each other."""
     if not _LEANS.match(sentence.text):
         return sentence
@@ -158,5 +166,7 @@ def _with_the_one_before(sentence: _Sentence) -> _Sentence:
     for before, this in pairwise(chunk.sentences):
         together = not chunk.text[before[1] : this[0]].strip() and "\n\n" not in chunk.text[before[1] : this[0]]
         if chunk.start + this[0] == sentence.start and together:
-            return _Sentence(sentence.worth, sentence.row, chunk, chunk.start + before[0], sentence.end)
+            whole = _Sentence(sentence.worth, sentence.row, chunk, chunk.start + before[0], sentence.end)
+            one_before = chunk.text[before[0] : before[1]]
+            return whole if _told(question, one_before) == one_before and _told(question, whole.text) == whole.text else sentence
     return sentence

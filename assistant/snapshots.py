@@ -51,7 +51,8 @@ class Answer:
     `elsewhere` holds what other documents say in place of their values, with citations of its own.
     `passages` are what was found, best first. `unknown_words` are those of a refused question, as typed, that stand in
     none of the documents asked; `features` what the refusal was decided by. `note` is a line for the reader about something that
-    went wrong, and `unread` counts sentences of the passages that give orders to the model and so were kept from it.
+    went wrong, and `unread` counts sentences of the passages that give orders to the model and so were kept from it
+    and from an answer without a model.
     `progress` is the part being read and of how many, when all is too much for one prompt. `quoted` says that the text is
     sentences of the documents, picked without a language model.
     `read` counts the passages the model read, `usage` what that cost. Times are in seconds since the question
@@ -153,11 +154,16 @@ def finished(answer: Answer, written: Written, refused: bool, plan: Plan | None 
     if refused:
         return replace(answer, text=REFUSAL, citations=(), statements=(), refused=True, state="done")
     unread = count_unread(answer.question, answer.passages)
-    orders = (
-        f"Kept from the model: {unread} sentence{'s' if unread > 1 else ''} of the passages giving it orders." if unread else ""
-    )
-    note = " ".join(line for line in (plan.note if plan else "", written.note, orders) if line)
-    return replace(answer, state="done", note=note, unread=unread)
+    orders = f"Kept from the model: {_sentences(unread)} of the passages giving it orders." if unread else ""
+    return replace(answer, state="done", note=_line(plan.note if plan else "", written.note, orders), unread=unread)
+
+
+def _sentences(count: int) -> str:
+    return f"{count} sentence{'s' if count > 1 else ''}"
+
+
+def _line(*notes: str) -> str:
+    return " ".join(note for note in notes if note)
 
 
 def _asks_yes_or_no(question: str) -> bool:
@@ -173,7 +179,7 @@ def sound(answer: Answer, level: Level) -> Answer:
     instead = quoted(answer, "", (), level)
     if instead.refused:
         return instead
-    return replace(instead, statements=(), note=" ".join(line for line in (UNFOUND, INSTEAD, answer.note) if line))
+    return replace(instead, statements=(), note=_line(UNFOUND, INSTEAD, answer.note))
 
 
 def failed(answer: Answer, failure: str, about: About, turns: Sequence[Turn], level: Level) -> Answer:
@@ -183,15 +189,17 @@ def failed(answer: Answer, failure: str, about: About, turns: Sequence[Turn], le
     without_model = quoted(answer, about, turns, level)
     if without_model.refused:  # the model might have found more
         return replace(answer, state="failed", note=failure)
-    return replace(without_model, note=f"{failure} {RETOLD if about else INSTEAD}")
+    return replace(without_model, note=_line(failure, RETOLD if about else INSTEAD, without_model.note))
 
 
 def quoted(answer: Answer, about: About, turns: Sequence[Turn], level: Level) -> Answer:
     """Return the answer that needs no language model: the best sentences of the passages, or of the conversation."""
     text, citations = retold_sentences(answer.question, about, turns) if about else extract(answer.question, answer.passages, level)
+    unread = 0 if about else count_unread(answer.question, answer.passages)
+    note = f"Left out: {_sentences(unread)} of the passages giving orders." if unread else ""
     if not text:
-        return replace(answer, text=REFUSAL, state="done", refused=True)
-    return replace(answer, text=text, citations=citations, state="done", quoted=True)
+        return replace(answer, text=REFUSAL, state="done", refused=True, note=note, unread=unread)
+    return replace(answer, text=text, citations=citations, state="done", quoted=True, note=note, unread=unread)
 
 
 def told_again(answer: Answer, turn: Turn) -> Answer:
