@@ -52,6 +52,9 @@ _LEANS = re.compile(r"\W*(?:this|that|these|those|it|its|they|their|them|he|his|
 _STARTS = re.compile(r"^(?:\s*(?:[-*+•▪◦‣]|\d{1,3}[.)]|#{1,6}|>)\s+)+")
 _EMPHASIS = re.compile(r"(?<!\w)(\*{1,3}|_{1,3}|~~)(?=\S)(.+?)(?<=\S)\1(?!\w)|(`+)([^`]+)\3")
 _NOTE_MARK = re.compile(r"\s?\[{1,2}\^?\d{1,4}\]{1,2}")  # a footnote of the document, which would look like a mark of ours
+_ITEM = re.compile(r"\s*(?:[-*+•▪◦‣]|\d{1,3}[.)])\s")
+_NEXT_ITEM = re.compile(rf"([:;,.]?)\s*\n{_ITEM.pattern}")
+_ASKS, _LEADS = re.compile(r"[?？][\s*_~`]*$"), re.compile(r"[:：][\s*_~`]*$")
 _BORDER = re.compile(r"\s*\|\s*")
 
 
@@ -79,8 +82,9 @@ def extract(question: str, hits: Sequence[Hit], level: Level = "balanced") -> tu
     """Return the best sentences of `hits` (best first) as Markdown with marks `[1]`, and their citations.
 
     One sentence for a question about a single thing, up to three from different passages for others. A sentence
-    that begins with a word such as "This" or "They" comes with the one before it. Empty when the passages hardly
-    fit the question; `level` says how well they must.
+    that begins with a word such as "This" or "They" comes with the one before it, one that ends in a colon with the list
+    or the sentence after it; one that asks something is not shown by itself. Empty when the passages hardly fit the
+    question; `level` says how well they must.
     """
     if not hits or hits[0].score < WEAK[level]:
         return "", ()
@@ -97,7 +101,8 @@ def extract(question: str, hits: Sequence[Hit], level: Level = "balanced") -> tu
 
 
 def shown_text(text: str) -> str:
-    """Return a span of a document as one line without Markdown signs and footnote marks."""
+    """Return a span of a document as one line without Markdown signs and footnote marks; semicolons part the items of a list."""
+    text = _NEXT_ITEM.sub(lambda match: f"{match[1] or ';'} ", text)
     text = _EMPHASIS.sub(lambda match: match[2] or match[4], _STARTS.sub("", text))
     text = _BORDER.sub(" · ", text).strip(" ·") if text.lstrip().startswith("|") else text
     return " ".join(_NOTE_MARK.sub("", text).split())
@@ -121,13 +126,35 @@ def _sentences(question: str, hits: Sequence[Hit]) -> list[_Sentence]:
             start = hit.chunk.start + hit.chunk.text.index(text, first)
             end = start + len(text)
             part = next((part for part in hit.parts if part.start <= start and end <= part.end), None)
-            if part is None or not terms(text):
+            if part is None or not terms(text) or _ASKS.search(text):
                 continue
+            if _LEADS.search(text):
+                end = _led_to(question, part, colon := end)
+                if end == colon:
+                    continue
             worth = 0.5 * cosine + 0.25 * (evidence - cosine) + 0.25 * standing
             if any(match.group().lower() not in said for pattern in holds for match in pattern.finditer(text)):
                 worth += _HOLDS_IT
             found.append(_Sentence(worth, row, part, start, end))
     return sorted(found, key=lambda sentence: (-sentence.worth, sentence.row, sentence.start))
+
+
+def _led_to(question: str, chunk: Chunk, end: int) -> int:
+    """Return where that ends to which a colon at character `end` of the document leads; `end` when that is nothing.
+
+    It is the items of a list or one other sentence, within `chunk` and short of a heading.
+    """
+    whole = end
+    for first, last in chunk.sentences:
+        if chunk.start + first < whole:
+            continue
+        text, item = chunk.text[first:last], _ITEM.match(chunk.text, first)
+        if chunk.text[whole - chunk.start : first].strip() or _told(question, text) != text or (whole > end and not item):
+            break
+        whole = chunk.start + last
+        if not item:
+            break
+    return whole
 
 
 def _told(question: str, text: str) -> str:
