@@ -8,7 +8,7 @@ from itertools import pairwise
 from assistant.chunking import Chunk
 from assistant.grounding import Citation
 from assistant.instructions import readable
-from assistant.lexical import terms
+from assistant.lexical import query_terms, terms
 from assistant.passages import FARTHEST
 from assistant.retrieval import Hit
 from assistant.settings import Level
@@ -48,6 +48,8 @@ _ASKED_FOR = (
     ),
 )
 _HOLDS_IT = 0.06  # a sentence is worth more that holds what is asked for, and not only what the question says itself
+# What the share of the earlier questions' terms is worth, for a question without a term of its own and for another that leans.
+_BEFORE_EMPTY, _BEFORE = 0.25, 0.1
 _LEANS = re.compile(r"\W*(?:this|that|these|those|it|its|they|their|them|he|his|she|her|such|both|here|there)\b", re.IGNORECASE)
 _STARTS = re.compile(r"^(?:\s*(?:[-*+•▪◦‣]|\d{1,3}[.)]|#{1,6}|>)\s+)+")
 _EMPHASIS = re.compile(r"(?<!\w)(\*{1,3}|_{1,3}|~~)(?=\S)(.+?)(?<=\S)\1(?!\w)|(`+)([^`]+)\3")
@@ -78,17 +80,18 @@ def asks_for_several(question: str) -> bool:
     return _SEVERAL.search(question) is not None
 
 
-def extract(question: str, hits: Sequence[Hit], level: Level = "balanced") -> tuple[str, tuple[Citation, ...]]:
+def extract(question: str, hits: Sequence[Hit], level: Level = "balanced", before: str = "") -> tuple[str, tuple[Citation, ...]]:
     """Return the best sentences of `hits` (best first) as Markdown with marks `[1]`, and their citations.
 
     One sentence for a question about a single thing, up to three from different passages for others. A sentence
     that begins with a word such as "This" or "They" comes with the one before it, one that ends in a colon with the list
     or the sentence after it; one that asks something is not shown by itself. Empty when the passages hardly fit the
-    question; `level` says how well they must.
+    question; `level` says how well they must. A sentence with terms of `before`, the earlier questions on which this one
+    leans, is worth more.
     """
     if not hits or hits[0].score < WEAK[level]:
         return "", ()
-    chosen = _choose(question, _sentences(question, hits), _MOST if asks_for_several(question) else 1)
+    chosen = _choose(question, _sentences(question, hits, before), _MOST if asks_for_several(question) else 1)
     numbers: dict[str, int] = {}
     lines: list[str] = []
     citations: list[Citation] = []
@@ -108,7 +111,7 @@ def shown_text(text: str) -> str:
     return " ".join(_NOTE_MARK.sub("", text).split())
 
 
-def _sentences(question: str, hits: Sequence[Hit]) -> list[_Sentence]:
+def _sentences(question: str, hits: Sequence[Hit], before: str) -> list[_Sentence]:
     """Return the sentences of `hits` that say anything, best first; of those that give orders to a model, what else they say.
 
     Worth is the cosine to the question, the question's terms by their rarity, how near the passage comes to the best,
@@ -117,6 +120,8 @@ def _sentences(question: str, hits: Sequence[Hit]) -> list[_Sentence]:
     best = hits[0].score
     holds = [holds for asks, holds in _ASKED_FOR if asks.search(question)]
     said = set(re.findall(r"\w+", question.lower()))
+    leant_on = set(query_terms(before)).difference(terms(question))
+    lean = (_BEFORE if terms(question) else _BEFORE_EMPTY) / max(len(leant_on), 1)
     found: list[_Sentence] = []
     for row, hit in enumerate(hits):
         standing = max(1 - (best - hit.score) / FARTHEST, 0.0)
@@ -133,6 +138,7 @@ def _sentences(question: str, hits: Sequence[Hit]) -> list[_Sentence]:
                 if end == colon:
                     continue
             worth = 0.5 * cosine + 0.25 * (evidence - cosine) + 0.25 * standing
+            worth += lean * len(leant_on.intersection(terms(text)))
             if any(match.group().lower() not in said for pattern in holds for match in pattern.finditer(text)):
                 worth += _HOLDS_IT
             found.append(_Sentence(worth, row, part, start, end))

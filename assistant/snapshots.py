@@ -14,7 +14,7 @@ from assistant.filters import Filter
 from assistant.grounding import Citation, Statement, count_line
 from assistant.instructions import count_unread
 from assistant.reading import Plan
-from assistant.retrieval import Hit
+from assistant.retrieval import Hit, leans
 from assistant.sentences import split_sentences
 from assistant.settings import Level
 from assistant.turns import About, Turn
@@ -30,6 +30,7 @@ RETOLD = "This is what was answered before, word for word."
 UNCHECKED = "This is about the conversation itself; it was not checked against the documents."
 NO_DOCUMENT = "No document matches the filter: widen it, then ask again."
 MIDDLING = 0.5  # support taken for granted while a draft is being written, and where nothing can be looked up
+_BEFORE = 2  # earlier questions, the newest, whose words count for one that leans on them
 
 # Questions for a yes or a no, in English: a small model answers them with the question turned round.
 _YES_OR_NO = re.compile(
@@ -194,8 +195,10 @@ def failed(answer: Answer, failure: str, about: About, turns: Sequence[Turn], le
 
 def quoted(answer: Answer, about: About, turns: Sequence[Turn], level: Level) -> Answer:
     """Return the answer that needs no language model: the best sentences of the passages, or of the conversation."""
-    text, citations = retold_sentences(answer.question, about, turns) if about else extract(answer.question, answer.passages, level)
-    unread = 0 if about else count_unread(answer.question, answer.passages)
+    question = answer.question
+    before = " ".join(turn.question for turn in turns[-_BEFORE:]) if leans(question) else ""
+    text, citations = retold_sentences(question, about, turns) if about else extract(question, answer.passages, level, before)
+    unread = 0 if about else count_unread(question, answer.passages)
     note = f"Left out: {_sentences(unread)} of the passages giving orders." if unread else ""
     if not text:
         return replace(answer, text=REFUSAL, state="done", refused=True, note=note, unread=unread)

@@ -171,6 +171,7 @@ def test_questions_for_several_things_are_told_apart(question: str, several: boo
 DOCUMENTS = {
     "observatory.md": "# Lumen Observatory\n\n- Ada Quill founded the **Lumen Observatory** in\n  1911.\n- It stands on Mount Corran.\n",
     "bakery.txt": "The Harbour Bakery sells rye bread on Tuesdays. Tomas Brandt built its oven in 1988.\n",
+    "club.txt": "The village band was founded by Otto Reed in 1932. Rosa Fern founded the garden club in 1974. It meets on Fridays.\n",
     "lease.md": f"# Lease\n\nTenants may park two cars behind the house.\n\n{ORDER}\n\nThe rent of the flat is due on the third day of each month.\n",
 }
 LEFT_OUT = "Left out: 1 sentence of the passages giving orders."
@@ -238,6 +239,19 @@ def test_so_does_the_answer_in_place_of_an_unfounded_yes(quoting: Assistant) -> 
     hits = tuple(quoting.search(question, 4))
     last = sound(Answer(question, text="They sing. [?]", passages=hits, statements=unfound, state="done"), "balanced")
     assert last.quoted and "two cars" in last.text and "evil" not in last.text
+
+
+def test_a_follow_up_keeps_to_what_was_asked_before(quoting: Assistant) -> None:
+    def answered(*questions: str) -> str:
+        turns = [Turn(question, "not told", refused=True) for question in questions[:-1]]
+        return list(quoting.ask(questions[-1], turns))[-1].text
+
+    club = "Who founded the garden club?"
+    for follow_up in ("When?", "And who founded it?", "When was it founded?"):
+        assert answered(club, follow_up) == "Rosa Fern founded the garden club in 1974. [1]"
+    assert answered(club, "When?", "And who was it?") == "Rosa Fern founded the garden club in 1974. [1]"
+    assert answered(club, "Who built the oven?") == "Tomas Brandt built its oven in 1988. [1]"
+    assert "rye bread" in answered(club, "What bread is sold?")
 
 
 def test_the_conversation_is_told_without_a_model(quoting: Assistant) -> None:
