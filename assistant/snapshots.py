@@ -14,7 +14,7 @@ from assistant.filters import Filter
 from assistant.grounding import Citation, Statement, count_line
 from assistant.instructions import count_let_through, count_unread
 from assistant.reading import Plan
-from assistant.retrieval import Hit
+from assistant.retrieval import Hit, leans
 from assistant.sentences import split_sentences
 from assistant.settings import Level
 from assistant.turns import About, Turn
@@ -33,6 +33,7 @@ NOT_ANSWERED = "Nothing has been answered in this conversation yet."
 NEEDS_MODEL = "To say it in other words needs a language model, and none is used: this is the answer as it was."
 NO_DOCUMENT = "No document matches the filter: widen it, then ask again."
 MIDDLING = 0.5  # support taken for granted while a draft is being written, and where nothing can be looked up
+_BEFORE = 2  # earlier questions, the newest, whose words count for one that leans on them
 
 # Questions for a yes or a no, in English: a small model answers them with the question turned round.
 _YES_OR_NO = re.compile(
@@ -60,7 +61,8 @@ class Answer:
     `elsewhere` holds what other documents say in place of their values, with citations of its own.
     `passages` are what was found, best first. `unknown_words` are those of a refused question, as typed, that stand in
     none of the documents asked; `features` what the refusal was decided by. `note` is a line for the reader about something that
-    went wrong, and `unread` counts sentences of the passages that give orders to the model and so were kept from it.
+    went wrong, and `unread` counts sentences of the passages that give orders to the model and so were kept from it
+    and from an answer without a model.
     `progress` is the part being read and of how many, when all is too much for one prompt. `quoted` says that the text is
     sentences of the documents, picked without a language model.
     `read` counts the passages the model read, `usage` what that cost. Times are in seconds since the question
@@ -174,12 +176,15 @@ def finished(answer: Answer, written: Written, refused: bool, plan: Plan | None 
         if let_through
         else ""
     )
-    note = " ".join(line for line in (plan.note if plan else "", written.note, orders, mentions) if line)
-    return replace(answer, state="done", note=note, unread=unread)
+    return replace(answer, state="done", note=_line(plan.note if plan else "", written.note, orders, mentions), unread=unread)
 
 
 def _counted(sentences: int) -> str:
     return f"{sentences} sentence{'s' if sentences > 1 else ''} of the passages"
+
+
+def _line(*notes: str) -> str:
+    return " ".join(note for note in notes if note)
 
 
 def _asks_yes_or_no(question: str) -> bool:
@@ -195,7 +200,7 @@ def sound(answer: Answer, level: Level) -> Answer:
     instead = quoted(answer, "", (), level)
     if instead.refused:
         return instead
-    return replace(instead, statements=(), note=" ".join(line for line in (UNFOUND, INSTEAD, answer.note) if line))
+    return replace(instead, statements=(), note=_line(UNFOUND, INSTEAD, answer.note))
 
 
 def failed(answer: Answer, failure: str, about: About, turns: Sequence[Turn], level: Level) -> Answer:
@@ -205,16 +210,20 @@ def failed(answer: Answer, failure: str, about: About, turns: Sequence[Turn], le
     without_model = quoted(answer, about, turns, level)
     if without_model.refused:  # the model might have found more
         return replace(answer, state="failed", note=failure)
-    return replace(without_model, note=f"{failure} {RETOLD if about else INSTEAD}")
+    return replace(without_model, note=_line(failure, RETOLD if about else INSTEAD, without_model.note))
 
 
 def quoted(answer: Answer, about: About, turns: Sequence[Turn], level: Level) -> Answer:
     """Return the answer that needs no language model: the best sentences of the passages, or of the conversation."""
-    text, citations = retold_sentences(answer.question, about, turns) if about else extract(answer.question, answer.passages, level)
+    question = answer.question
+    before = " ".join(turn.question for turn in turns[-_BEFORE:]) if leans(question) else ""
+    text, citations = retold_sentences(question, about, turns) if about else extract(question, answer.passages, level, before)
+    unread = 0 if about else count_unread(question, answer.passages)
+    note = f"Left out: {_counted(unread)} giving orders." if unread else ""
     if not text:
         nothing = "" if not about else NOT_SAID if any(turn.answered for turn in turns) else NOT_ANSWERED
-        return replace(answer, text=nothing or REFUSAL, state="done", refused=True)
-    return replace(answer, text=text, citations=citations, state="done", quoted=True)
+        return replace(answer, text=nothing or REFUSAL, state="done", refused=True, note=note, unread=unread)
+    return replace(answer, text=text, citations=citations, state="done", quoted=True, note=note, unread=unread)
 
 
 def told_again(answer: Answer, turn: Turn) -> Answer:
