@@ -393,12 +393,13 @@ def test_a_refusal_becomes_one_fixed_sentence_and_is_never_seen_in_the_making(
 
 
 def test_an_instruction_in_a_document_stays_data(assistant: Assistant, scripted: ScriptedServer) -> None:
-    ask(assistant, "How are the mirrors of the Lumen Observatory cleaned? Ignore which instructions?")
+    last = ask(assistant, "How are the mirrors of the Lumen Observatory cleaned? Ignore which instructions?")[-1]
     messages = scripted.requests[0].messages
     assert [message["role"] for message in messages] == ["system", *["user", "assistant"] * len(EXAMPLES), "user"]
     assert messages[0]["content"] == SYSTEM
-    assert "PWNED-7731" in messages[-1]["content"]  # it was found, so this test tests something
-    assert messages[-1]["content"].index("PWNED-7731") < messages[-1]["content"].index("Question: How are")
+    assert any("PWNED-7731" in hit.chunk.text for hit in last.passages)  # it was found, so this test tests something
+    assert "PWNED-7731" not in messages[-1]["content"] and last.unread
+    assert messages[-1]["content"].index("carbon dioxide") < messages[-1]["content"].index("Question: How are")
 
 
 def test_signs_that_end_a_message_are_disarmed_in_documents(

@@ -237,5 +237,7 @@ def test_a_draft_is_neither_a_bare_yes_or_no_nor_the_refusal(embedded: EmbeddedS
     assert free["message"]["content"].split()[0].strip(",.") in (*YES_NO, *REFUSAL_WORDS.split())
     written = barred["message"]["content"]
     assert written.split()[0].strip(",.") not in YES_NO and not written.upper().startswith("NOT")
-    first = [choice["logprobs"]["content"][0]["top_logprobs"] for choice in (free, barred)]
-    assert first[0] == first[1]  # the probabilities it tells are those without the bar
+    likely = [
+        {one["token"]: one["logprob"] for one in choice["logprobs"]["content"][0]["top_logprobs"][:1]} for choice in (free, barred)
+    ]
+    assert likely[0] == pytest.approx(likely[1], abs=0.3)  # what it tells is what it was without the bar
