@@ -15,7 +15,7 @@ _SERVERS: list[Any] = []  # xllamacpp's server has no stop method; it lives as l
 
 
 class Started(NamedTuple):
-    """A running server: its OpenAI-compatible address, its key, and the tokens that a draft may not hold."""
+    """A running server: its OpenAI-compatible address, its key, and the tokens barred when a draft is written anew."""
 
     url: str
     key: str

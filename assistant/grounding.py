@@ -7,7 +7,7 @@ marked in the text: ` [1]` when they support it, ` [1?]` when they do in part, `
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal, NamedTuple
 
 from assistant.chunking import Chunk
@@ -148,8 +148,11 @@ class Grounding:
         When question and answer both are, the answer can't be checked: the embedding model compares within one language.
         """
         said = {word.lower() for word in WORD.findall(text)}
-        there = {word.lower() for sentence in self.evidence.sentences for word in WORD.findall(sentence.text)}
-        return len(said) >= _FOREIGN_WORDS and len(said & there) < _FOREIGN_SHARE * len(said)
+        return len(said) >= _FOREIGN_WORDS and len(said & self._words) < _FOREIGN_SHARE * len(said)
+
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        return frozenset(word.lower() for sentence in self.evidence.sentences for word in WORD.findall(sentence.text))
 
     def judge(self, statement: str, hints: frozenset[int] = frozenset(), question: str = "") -> Judgement:
         """Return what the passages say to `statement` (plain text), as an answer to `question` when it is only a phrase.
