@@ -5,7 +5,7 @@ import os
 import re
 import stat
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,18 +26,36 @@ class Heading:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A file inside a file: an attachment, or a member of an archive. `name` is what stands there: untrusted."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True)
 class Parsed:
-    """What a loader makes of a file's bytes. `pages` holds the first character of each page, or nothing."""
+    """What a loader makes of a file's bytes. `pages` holds the first character of each page, or nothing.
+
+    `warnings` are lines for the reader ("no text on pages 4-7"). A file that only holds others, such as an
+    archive, has no text of its own.
+    """
 
     text: str
     title: str = ""
     headings: tuple[Heading, ...] = ()
     pages: tuple[int, ...] = ()
+    warnings: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True)
 class Document:
-    """The text of one file. `id` is its path under the corpus folder, with forward slashes."""
+    """A text with its places. `id` is the path of its file under the corpus folder, with forward slashes.
+
+    What lies in another file has that file's path and then its own: `mails/offer.eml/prices.xlsx`; its `file` is
+    `mails/offer.eml`. `sha256` is of the bytes it was read from.
+    """
 
     id: str
     title: str
@@ -45,6 +63,13 @@ class Document:
     headings: tuple[Heading, ...]
     pages: tuple[int, ...]
     sha256: str
+    warnings: tuple[str, ...] = ()
+    inside: str = ""
+
+    @property
+    def file(self) -> str:
+        """The path of the file it was read from, under the corpus folder."""
+        return self.inside or self.id
 
     def page_at(self, offset: int) -> int | None:
         """Return the page, counted from 1, that holds the character at `offset`; None without pages."""
@@ -63,6 +88,15 @@ class Document:
         if names and names[0] == self.title:
             names = names[1:]
         return " › ".join(names)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What was read of one file: its documents, its own first; `warnings` are about what else is in it."""
+
+    sha256: str
+    documents: tuple[Document, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def clean_line(text: str, length: int = _TITLE_LENGTH) -> str:
@@ -133,23 +167,60 @@ def read_file(path: Path, max_bytes: int) -> bytes:
         raise DocumentError(f"it can't be opened ({error.strerror or error})") from None
 
 
-def load_document(path: Path, id: str, max_bytes: int) -> Document:
-    """Read the file at `path` into a `Document` called `id`.
+def load_file(path: Path, id: str, max_bytes: int, passwords: Sequence[str] = ()) -> Loaded:
+    """Read the file at `path`, called `id`, and what lies inside it.
 
-    Raises `DocumentError` with the reason when the file can't be read, is damaged, encrypted or of
-    another format, or holds no text.
+    `passwords` are tried on what is encrypted. Raises `DocumentError` with the reason when nothing can be read:
+    the file is damaged, encrypted, of another format, or holds no text. A part that can't be read is a warning.
     """
-    from assistant.loaders import LOADERS
-
-    loader = LOADERS.get(path.suffix.lower())
-    if loader is None:
-        raise DocumentError(f"this format is not supported; supported are {', '.join(supported_suffixes())}")
     data = read_file(path, max_bytes)
+    documents: list[Document] = []
+    warnings: list[str] = []
+    _load(data, id, "", passwords, documents, warnings)
+    if not documents:
+        raise DocumentError(warnings[0] if warnings else "no text was found in it")
+    return Loaded(hashlib.sha256(data).hexdigest(), tuple(documents), tuple(warnings))
+
+
+def _load(data: bytes, id: str, inside: str, passwords: Sequence[str], documents: list[Document], warnings: list[str]) -> None:
+    from assistant.loaders import parse
+
     if not data.strip():
         raise DocumentError("it is empty")
-    parsed = loader(data)
-    if not parsed.text.strip():
+    parsed = parse(data, Path(id).suffix.lower(), passwords)
+    if parsed.text.strip():
+        title = clean_line(parsed.title) or clean_line(Path(id).stem.replace("_", " ").replace("-", " "))
+        headings = tuple(Heading(h.start, h.level, clean_line(h.text)) for h in parsed.headings if clean_line(h.text))
+        sha256 = hashlib.sha256(data).hexdigest()
+        documents.append(Document(id, title, parsed.text, headings, parsed.pages, sha256, parsed.warnings, inside))
+    elif not parsed.parts:
         raise DocumentError("no text was found in it")
-    title = clean_line(parsed.title) or clean_line(Path(id).stem.replace("_", " ").replace("-", " "))
-    headings = tuple(Heading(h.start, h.level, clean_line(h.text)) for h in parsed.headings if clean_line(h.text))
-    return Document(id, title, parsed.text, headings, parsed.pages, hashlib.sha256(data).hexdigest())
+    else:
+        warnings += parsed.warnings
+    if inside and parsed.parts:
+        warnings.append(f"{id[len(inside) + 1 :]}: what lies inside of it is not read")
+        return
+    taken = {document.id for document in documents}
+    for part in parsed.parts:
+        name = _part_name(part.name)
+        part_id = f"{id}/{name}"
+        number = 2
+        while part_id in taken:
+            part_id = f"{id}/{Path(name).stem} ({number}){Path(name).suffix}"
+            number += 1
+        taken.add(part_id)
+        try:
+            _load(part.data, part_id, id, passwords, documents, warnings)
+        except DocumentError as error:
+            warnings.append(f"{name}: {error}")
+
+
+def _part_name(name: str) -> str:
+    """Return a path without steps up, drive, control or invisible characters."""
+    steps = [clean_line(step, 150).strip(". ") for step in name.replace("\\", "/").split("/")]
+    return "/".join(step for step in steps if step and not step.endswith(":")) or "part"
+
+
+def load_document(path: Path, id: str, max_bytes: int) -> Document:
+    """Read the file at `path` into a `Document` called `id`, without what lies inside it; raises as `load_file` does."""
+    return load_file(path, id, max_bytes).documents[0]
