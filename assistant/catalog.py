@@ -21,7 +21,7 @@ from assistant.documents import Document, Heading, title_of
 from assistant.embedding import Embedded, SentenceVectors, Vectors
 from assistant.late_interaction import NO_TOKENS, TokenVectors
 from assistant.lexical import ChunkTerms, chunk_terms
-from assistant.schema import connect, open_catalogue
+from assistant.schema import connect, open_catalogue, open_to_read
 
 # SQLite counts characters of TEXT as Python does: Unicode code points.
 _CHUNKS = (
@@ -112,15 +112,15 @@ def vector_key(chunk: Chunk, fingerprint: str) -> str:
 class Catalog:
     """Reads and writes the catalogue at `path`. Safe to use from several threads; one process writes."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the catalogue, making it when it isn't there.
+    def __init__(self, path: Path, read_only: bool = False) -> None:
+        """Open the catalogue, making it when it isn't there; with `read_only` the file must be there and is never changed.
 
         Raises `UserError` when the file is damaged, comes from a newer version, or can't be written.
         """
         self.path = path
         self.revision = 0  # counts the changes to documents, so that what is derived from them knows when it is old
-        self._db = open_catalogue(path)
-        self._reader = connect(path)  # readers wait for no writer
+        self._db = open_to_read(path) if read_only else open_catalogue(path)
+        self._reader = self._db if read_only else connect(path)  # readers wait for no writer
         self._lock, self._reading = threading.RLock(), threading.RLock()
 
     def close(self) -> None:

@@ -170,12 +170,16 @@ class Collection:
             self.index.catch_up()
             self.catalog.drop_unused_vectors()
 
+    def _pause(self) -> None:
+        """Called before each batch that is embedded: what it raises ends the work, and what was embedded is kept."""
+
     def _embed_missing(self, chunks: Sequence[tuple[Chunk, str]]) -> None:
         by_key = {key: chunk for chunk, key in chunks}
         for key in self.catalog.stored_keys(by_key):
             del by_key[key]
         missing = list(by_key.items())
         for first in range(0, len(missing), _EMBED_BATCH):
+            self._pause()
             batch = missing[first : first + _EMBED_BATCH]
             vectors = self.embedder.embed_chunks([chunk for _, chunk in batch])
             if not all(np.isfinite(item.vector).all() for item in vectors):

@@ -5,7 +5,7 @@ import os
 import re
 import stat
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -13,6 +13,7 @@ from typing import BinaryIO
 from assistant.errors import DocumentError
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_LINE_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # those of 8 bits too, which terminals obey
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U000e0000-\U000e007f]")
 _TITLE_LENGTH = 120
 
@@ -108,7 +109,7 @@ class Loaded:
 
 def clean_line(text: str, length: int = _TITLE_LENGTH) -> str:
     """Return `text` as one line without control, invisible or direction characters, at most `length` long."""
-    line = " ".join(_INVISIBLE.sub("", _CONTROL.sub(" ", text)).split())
+    line = " ".join(_INVISIBLE.sub("", _LINE_CONTROL.sub(" ", text)).split())
     return line if len(line) <= length else line[: length - 1].rstrip() + "…"
 
 
@@ -137,19 +138,19 @@ def supported_suffixes() -> tuple[str, ...]:
     return tuple(sorted(LOADERS))
 
 
-def corpus_files(corpus: Path) -> Iterator[tuple[str, Path]]:
+def corpus_files(corpus: Path, unreadable: Callable[[OSError], object] | None = None) -> Iterator[tuple[str, Path]]:
     """Yield (id, path) of every candidate file under `corpus` in the order of ids.
 
-    Hidden files and folders and files of other formats are passed over; links are followed only to
-    files inside `corpus`.
+    Hidden files and folders, locks of office programs and files of other formats are passed over; links are followed
+    only to files inside `corpus`. `unreadable` is called with the error for a folder that can't be listed.
     """
     suffixes = supported_suffixes()
     root = corpus.resolve()
-    for folder, folders, names in os.walk(root):
+    for folder, folders, names in os.walk(root, onerror=unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             path = Path(folder, name)
-            if name.startswith(".") or path.suffix.lower() not in suffixes:
+            if name.startswith((".", "~$")) or path.suffix.lower() not in suffixes:
                 continue
             if path.is_symlink() and not path.resolve().is_relative_to(root):
                 continue

@@ -101,6 +101,25 @@ def open_catalogue(path: Path) -> sqlite3.Connection:
     return db
 
 
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """Open the database at `path` without ever changing it, also while another process writes; raises as `open_catalogue`.
+
+    One of an earlier version can't be read so.
+    """
+    try:
+        db = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False, isolation_level=None, timeout=5
+        )
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+    except sqlite3.Error as error:
+        raise UserError(f"The catalogue {path} can't be read ({error}): {_WAY_OUT}") from None
+    if version != VERSION:
+        db.close()
+        way_out = "update this program" if version > VERSION else "run 'assistant sync', which brings it up to date"
+        raise UserError(f"The catalogue {path} was made by {'a newer' if version > VERSION else 'an earlier'} version: {way_out}.")
+    return db
+
+
 _WAY_OUT = "run 'assistant doctor --repair', which keeps what can be read and indexes the rest again."
 
 

@@ -1,27 +1,29 @@
 """The corpus folder and the index kept in step: new, changed, moved, doubled and removed files."""
 
-import hashlib
 import os
 import shutil
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from assistant.catalog import Cut, FileEntry, FileState
-from assistant.changes import Changes, find_changes
+from assistant.catalog import Catalog, Cut, FileEntry, FileState
+from assistant.changes import Changes
 from assistant.collection import Collection
 from assistant.cross_encoder import load_reranker
 from assistant.documents import Document, Loaded, check_file, clean_line, corpus_files, load_file, supported_suffixes
 from assistant.embedding import load_embedder
 from assistant.errors import DocumentError, UserError
+from assistant.folder import disk_of, file_digest, file_state, list_changes
 from assistant.ownership import Ownership
 from assistant.receipts import FileResult, Report, summary
 from assistant.schema import backup_of
 from assistant.settings import Settings
-from assistant.stream import Read, read_ahead
+from assistant.stream import Read, Stopped, read_ahead
 
 _FREE_BYTES = 200_000_000  # below this nothing is written
 _TOGETHER = 40_000  # characters that are embedded and written together
@@ -40,8 +42,10 @@ class Corpus(Collection):
         self.settings = settings
         _check_folders(settings)
         self._ownership = Ownership(settings.data)
-        self._syncing = threading.Lock()
+        self._syncing = threading.RLock()  # before `_writing`, where both are needed
+        self._stop = threading.Event()  # of the sync that runs
         self._closing = threading.Event()
+        self.report = Report()  # of the sync that runs, or of the last one
         self._answers = 0
         self._quiet = threading.Condition()
         try:
@@ -64,9 +68,7 @@ class Corpus(Collection):
 
     def _note_readers(self) -> None:
         """Have files read again when they are read in another way than before: all, or those that failed."""
-        from assistant.loaders import VERSION
-
-        readers = {"loaders": str(VERSION), "limits": f"{self.settings.upload_mb} MB, 0 passwords"}
+        readers = _readers(self.settings)
         stored = {name: self.catalog.setting(name) for name in readers}
         if stored == readers:
             return
@@ -86,14 +88,9 @@ class Corpus(Collection):
                 self._answers -= 1
                 self._quiet.notify_all()
 
-    def changes(self) -> Changes:
-        """Return what a sync would do now. Reads only files that changed, and writes nothing."""
-        files: dict[str, FileState] = {}
-        for id, path in corpus_files(self.settings.corpus):
-            state = _file_state(path)
-            if state is not None:
-                files[id] = state
-        return find_changes(files, self.catalog.files(), lambda id: _digest(self._path(id)))
+    def changes(self, pause: Callable[[], None] = lambda: None) -> Changes:
+        """Return what a sync would do now. Reads only files that changed, before each of which `pause` is called, and writes nothing."""
+        return list_changes(self.settings.corpus, self.catalog.files(), self.catalog.setting("disk"), pause)
 
     def sync(self, progress: Callable[[Report], None] = lambda report: None, stop: threading.Event | None = None) -> Report:
         """Index new and changed files, rename moved ones, drop removed ones; a file that fails never stops the others.
@@ -102,17 +99,24 @@ class Corpus(Collection):
         and the next one goes on there. One at a time: a second waits for the first.
         """
         with self._syncing:
-            report = Report()
+            self._stop = stop or threading.Event()
+            self.report = report = Report()
             try:
-                self._sync(report, progress, stop or threading.Event())
+                self._sync(report, progress)
             except (OSError, sqlite3.Error) as error:
                 report.problem = (
                     f"The index can't be written ({_one_line(error)}): what was done is kept, make room or mend it and sync again."
                 )
+            finally:
+                report.end()
             return report
 
-    def _sync(self, report: Report, progress: Callable[[Report], None], stop: threading.Event) -> None:
-        changes = self.changes()
+    def _sync(self, report: Report, progress: Callable[[Report], None]) -> None:
+        try:
+            changes = self.changes(self._pause)
+        except Stopped:
+            report.stopped = True
+            return
         report.start(changes)
         with self._writing:
             if changes.touched:
@@ -122,25 +126,42 @@ class Corpus(Collection):
                 self.index.catch_up()
         report.results += [FileResult(entry.path, True, f"was {old}") for old, entry in changes.moved.items()]
         added: list[str] = []
-        for group in self._groups(changes, report, stop):
-            added += self._write(group, report)
-            progress(report)
+        with suppress(Stopped):
+            for group in self._groups(changes, report):
+                added += self._write(group, report)
+                progress(report)
         if not report.problem:
             self._write_copies(changes, report)
         self.flush()
         if not self._check_canaries(added):
             report.problem = "A new document can't be found by its own words, even in an index made anew: run 'assistant doctor'."
-        report.end(stopped=stop.is_set() or self._closing.is_set())
+        report.problem = report.problem or changes.problem
+        report.stopped = self._stopping() and report.done < report.total
         if not report.stopped and not report.problem:
             backup_of(self.catalog.path).unlink(missing_ok=True)
+            self._note_disk(report)
+        report.end()
         progress(report)
 
-    def _groups(self, changes: Changes, report: Report, stop: threading.Event) -> Iterator[list[Read]]:
+    def _note_disk(self, report: Report) -> None:
+        """Remember on which disk the files are, so that a folder emptied by unmounting it is noticed."""
+        disk = disk_of(self.settings.corpus)
+        if report.total + report.unchanged + report.moved and self.catalog.setting("disk") != disk:
+            self.catalog.set_settings({"disk": disk})
+
+    def _stopping(self) -> bool:
+        return self._stop.is_set() or self._closing.is_set()
+
+    def _pause(self) -> None:
+        if self._stopping():
+            raise Stopped
+
+    def _groups(self, changes: Changes, report: Report) -> Iterator[list[Read]]:
         """Yield what was read of the changed files, as much at once as is embedded well together."""
         files = [(id, self._path(id), state) for id, state in changes.read.items()]
         group: list[Read] = []
         size = 0
-        for read in read_ahead(files, self._load, [stop, self._closing]):
+        for read in read_ahead(files, self._load, [self._stop, self._closing]):
             if read is None or size >= _TOGETHER:  # None: the next file takes a while
                 if group:
                     yield group
@@ -161,10 +182,10 @@ class Corpus(Collection):
         added: list[str] = []
         with self._writing:
             # What was removed or changed since it was read is left to the next sync.
-            there = [read for read in group if _file_state(self._path(read.id)) == read.state]
+            there = [read for read in group if file_state(self._path(read.id)) == read.state]
             for read, outcome in self._put_reads(there):
                 if isinstance(outcome, str):
-                    self.fail(read.id, read.state, outcome, _digest(self._path(read.id)))
+                    self.fail(read.id, read.state, outcome, file_digest(self._path(read.id)))
                     report.note(FileResult(read.id, False, outcome), read)
                 elif read.loaded:
                     report.note(
@@ -198,12 +219,11 @@ class Corpus(Collection):
         entries: list[tuple[FileEntry, list[Cut]]] = []
         for path, entry in changes.same.items():
             holder = known.get(entry.same_as)
-            if holder is None or _file_state(self._path(path)) != entry.state:
+            if holder is None or file_state(self._path(path)) != entry.state:
                 continue  # not read yet, or changed since: the next sync sees to it
             result = FileResult(path, not holder.reason, holder.reason or f"has the same content as {holder.path}")
             entries.append((FileEntry(path, entry.state, entry.sha256, holder.path, holder.reason), []))
-            report.results.append(result)
-            report.done += 1
+            report.note_same(result)
         with self._writing:
             self.catalog.put_files(entries)
 
@@ -217,8 +237,10 @@ class Corpus(Collection):
             return self.index.finds(chunks)
 
     def _wait_for_answers(self) -> None:
+        end = time.monotonic() + _PATIENCE
         with self._quiet:
-            self._quiet.wait_for(lambda: self._answers == 0 or self._closing.is_set(), timeout=_PATIENCE)
+            while self._answers and not self._stopping() and time.monotonic() < end:
+                self._quiet.wait(0.2)
 
     def _path(self, id: str) -> Path:
         return self.settings.corpus / id
@@ -234,16 +256,24 @@ class Corpus(Collection):
         """
         sources = (source for path in paths for source in _sources(path))
         while some := list(islice(sources, _ADDED_TOGETHER)):
+            yield from self._add_some(some)
+
+    def _add_some(self, some: Sequence[tuple[Path, str]]) -> list[FileResult]:
+        with self._syncing:  # another sync must not take them, or they would be missing in the report of this one
             placed = [self._place(source, id) for source, id in some]
             report = self.sync()
             by_id = {result.id: result for result in report.results}
+            results = []
             for result, is_new in placed:
                 indexed = by_id.get(result.id, result)
-                if report.problem and indexed is result:
+                if report.problem and indexed is result and result.id not in self.catalog.files():
                     indexed = FileResult(result.id, False, report.problem)
                 if result.ok and not indexed.ok and is_new:
-                    self.remove(result.id)
-                yield indexed if result.ok else result
+                    self._path(result.id).unlink(missing_ok=True)
+                    if result.id in self.catalog.files():
+                        self.remove(result.id)
+                results.append(indexed if result.ok else result)
+            return results
 
     def _place(self, source: Path, id: str) -> tuple[FileResult, bool]:
         """Copy a file into the corpus folder; returns its name there, or why not, and whether it is new there."""
@@ -270,9 +300,9 @@ class Corpus(Collection):
     def _free_name(self, source: Path, id: str) -> tuple[Path, bool]:
         """Return where to put a file, and whether nothing is there yet; what is there has the same content."""
         target = self.settings.corpus / id
-        content = _digest(source)
+        content = file_digest(source)
         number = 2
-        while target.exists() and _digest(target) != content:
+        while target.exists() and file_digest(target) != content:
             stem = Path(id)
             target = self.settings.corpus / stem.with_name(f"{stem.stem} ({number}){stem.suffix}")
             number += 1
@@ -301,25 +331,37 @@ class Corpus(Collection):
             self.flush()
 
 
+def planned(settings: Settings) -> tuple[Changes, Mapping[str, FileEntry]]:
+    """Return what a sync would do, and the files known until now, without taking the data folder or writing anything.
+
+    It doesn't notice that another embedding model was set, with which everything would be indexed again.
+    """
+    _check_corpus(settings.corpus)
+    path = settings.data / "catalog.sqlite3"
+    if not path.exists():
+        return list_changes(settings.corpus, {}, ""), {}
+    with closing(Catalog(path, read_only=True)) as catalog:
+        known, disk = catalog.files(), catalog.setting("disk")
+        for name, value in _readers(settings).items():
+            if catalog.setting(name) not in ("", value):
+                known = {
+                    path: replace(entry, state=FileState(-1, 0), sha256="") if entry.reason or name == "loaders" else entry
+                    for path, entry in known.items()
+                }
+    return list_changes(settings.corpus, known, disk), known
+
+
+def _readers(settings: Settings) -> dict[str, str]:
+    """Return what decides how files are read, and which of them."""
+    from assistant.loaders import VERSION
+
+    return {"loaders": str(VERSION), "limits": f"{settings.upload_mb} MB, 0 passwords"}
+
+
 def _row(read: Read) -> tuple[FileEntry, Sequence[Document]]:
     assert read.loaded is not None
     entry = FileEntry(read.id, read.state, read.loaded.sha256, warnings=read.loaded.warnings, seconds=read.seconds)
     return entry, read.loaded.documents
-
-
-def _file_state(path: Path) -> FileState | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None  # gone since it was listed: the next sync sees that
-    return FileState(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-
-
-def _digest(path: Path) -> str:
-    """Return the SHA-256 of a file, empty when it can't be read."""
-    with suppress(OSError), open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-    return ""
 
 
 def _sources(path: Path) -> Iterator[tuple[Path, str]]:
@@ -349,14 +391,18 @@ def _one_line(error: Exception) -> str:
     return clean_line(text)
 
 
-def _check_folders(settings: Settings) -> None:
-    corpus, data = settings.corpus, settings.data
+def _check_corpus(corpus: Path) -> None:
     if not corpus.exists():
         raise UserError(f"The corpus folder {corpus} does not exist: make it, or set ASSISTANT_CORPUS to your documents.")
     if not corpus.is_dir():
         raise UserError(f"ASSISTANT_CORPUS is {corpus}: that is not a folder.")
     if not os.access(corpus, os.R_OK | os.X_OK):
         raise UserError(f"The corpus folder {corpus} can't be read: check its permissions.")
+
+
+def _check_folders(settings: Settings) -> None:
+    corpus, data = settings.corpus, settings.data
+    _check_corpus(corpus)
     if data == corpus or data.is_relative_to(corpus):
         raise UserError(f"The data folder {data} lies inside the corpus folder: set ASSISTANT_DATA to another place.")
     try:
