@@ -152,7 +152,7 @@ def corpus_files(corpus: Path, unreadable: Callable[[OSError], object] | None = 
             path = Path(folder, name)
             if name.startswith((".", "~$")) or path.suffix.lower() not in suffixes:
                 continue
-            if path.is_symlink() and not path.resolve().is_relative_to(root):
+            if os.path.islink(path) and not path.resolve().is_relative_to(root):
                 continue
             yield path.relative_to(root).as_posix(), path
 

@@ -34,8 +34,8 @@ def list_changes(corpus: Path, known: Mapping[str, FileEntry], disk: str, pause:
         return file_digest(corpus / id)
 
     listing = list_folder(corpus)
-    if not listing.files and known and not listing.unreadable and disk not in ("", disk_of(corpus)):
-        listing.unreadable[""] = "it is empty, and on another disk than before"
+    if known and not listing.files.keys() & known.keys() and disk not in ("", disk_of(corpus)):
+        listing.unreadable.setdefault("", "it is on another disk than before, with none of its files")
     kept = {path: entry.state for path, entry in known.items() if path not in listing.files and listing.hides(path)}
     changes = find_changes({**listing.files, **kept}, known, digest)
     changes.problem = _problem(corpus, listing)

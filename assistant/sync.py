@@ -126,13 +126,17 @@ class Corpus(Collection):
                 self.index.catch_up()
         report.results += [FileResult(entry.path, True, f"was {old}") for old, entry in changes.moved.items()]
         added: list[str] = []
-        with suppress(Stopped):
+        try:
             for group in self._groups(changes, report):
                 added += self._write(group, report)
                 progress(report)
-        if not report.problem:
-            self._write_copies(changes, report)
-        self.flush()
+        except Stopped:
+            with self._writing:  # no flush: it would drop what was embedded of the file that is being written
+                self.index.catch_up()
+        else:
+            if not report.problem:
+                self._write_copies(changes, report)
+            self.flush()
         if not self._check_canaries(added):
             report.problem = "A new document can't be found by its own words, even in an index made anew: run 'assistant doctor'."
         report.problem = report.problem or changes.problem
@@ -283,6 +287,8 @@ class Corpus(Collection):
             check_file(source, self.settings.upload_mb * 1_000_000)
             if free := _lack_of_space(self.settings.data, source.stat().st_size):
                 raise DocumentError(f"only {free / 1e6:.0f} MB of disk are free; make room and try again")
+            if not self.settings.corpus.is_dir():
+                raise DocumentError(f"the corpus folder {self.settings.corpus} is not there; is its disk connected?")
             with self._writing:
                 target, is_new = self._free_name(source, id)
                 if is_new:

@@ -71,11 +71,10 @@ class Watching:
         while not self._stop.is_set():
             here = identity(self._corpus.settings.corpus)
             reason = self._watch(here)
-            if self._stop.is_set():
-                return
-            self._say(reason)
-            self._sync()
-            self._wait(here)
+            if reason and not self._stop.is_set():
+                self._say(reason)
+                self._sync()
+                self._wait(here)
 
     def _sync(self) -> None:
         def running(report: Report) -> None:
@@ -91,7 +90,7 @@ class Watching:
         self._heard(report)
 
     def _watch(self, here: tuple[int, int] | None) -> str:
-        """Sync after each change, until the folder is another than `here` or can't be watched; returns the reason."""
+        """Sync after each change, until the folder is another than `here`; returns why it can't be watched, if so."""
         from watchfiles import watch
 
         corpus = self._corpus.settings.corpus
@@ -119,7 +118,7 @@ class Watching:
             first = True  # what changed before the watching began
             for some in changes:
                 if identity(corpus) != here:
-                    return "The corpus folder went away: what is indexed of it stays until it is back."
+                    return ""
                 if some or first or time.monotonic() - self._synced_at > rarely:
                     self._say(shared)
                     self._sync()
