@@ -205,6 +205,7 @@ def load_file(path: Path, id: str, max_bytes: int, passwords: Sequence[str] = ()
 
 
 def _load(data: bytes, id: str, inside: str, passwords: Sequence[str], documents: list[Document], warnings: list[str]) -> None:
+    from assistant.languages import language_of
     from assistant.loaders import parse
 
     if not data.strip():
@@ -214,7 +215,10 @@ def _load(data: bytes, id: str, inside: str, passwords: Sequence[str], documents
         title = clean_line(parsed.title) or title_of(id)
         headings = tuple(Heading(h.start, h.level, clean_line(h.text)) for h in parsed.headings if clean_line(h.text))
         sha256 = hashlib.sha256(data).hexdigest()
-        documents.append(Document(id, title, parsed.text, headings, parsed.pages, sha256, parsed.warnings, inside))
+        warnings_here = (*parsed.warnings, *(["mostly a table"] if _mostly_table(parsed.text) else []))
+        documents.append(
+            Document(id, title, parsed.text, headings, parsed.pages, sha256, warnings_here, inside, language_of(parsed.text))
+        )
     elif not parsed.parts:
         raise DocumentError("no text was found in it")
     else:
@@ -235,6 +239,11 @@ def _load(data: bytes, id: str, inside: str, passwords: Sequence[str], documents
             _load(part.data, part_id, id, passwords, documents, warnings)
         except DocumentError as error:
             warnings.append(f"{name}: {error}")
+
+
+def _mostly_table(text: str) -> bool:
+    """Whether over half of the characters stand in rows of Markdown tables."""
+    return 2 * sum(len(line) for line in text.split("\n") if line.startswith("|")) > len(text)
 
 
 def title_of(id: str) -> str:
