@@ -16,6 +16,8 @@ OWNERS = {
     "pypdfium2": "assistant/loaders/pdf.py",
     "trafilatura": "assistant/loaders/html.py",
     "sqlite3": "assistant/catalog.py",
+    "httpcore": "assistant/pinned.py",
+    "webencodings": "assistant/web_content.py",
 }
 
 
