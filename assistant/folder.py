@@ -13,9 +13,14 @@ from assistant.documents import clean_line, corpus_files
 
 @dataclass
 class Listing:
-    """The files of a folder; `unreadable` says why for each folder or file below that can't be looked at ("" is the folder)."""
+    """The `files` of a `folder` and the paths where they are, by their ids.
 
+    `unreadable` says why for each folder or file below that can't be looked at ("" is the folder itself).
+    """
+
+    folder: Path
     files: dict[str, FileState] = field(default_factory=dict)
+    paths: dict[str, Path] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
 
     def hides(self, path: str) -> bool:
@@ -23,28 +28,28 @@ class Listing:
         return any(path == place or not place or path.startswith(f"{place}/") for place in self.unreadable)
 
 
-def list_changes(corpus: Path, known: Mapping[str, FileEntry], disk: str, pause: Callable[[], None] = lambda: None) -> Changes:
-    """Compare `corpus` with the `known` files. Reads only those that changed; `pause` is called before each and may raise.
+def compare(listing: Listing, known: Mapping[str, FileEntry], disk: str, pause: Callable[[], None] = lambda: None) -> Changes:
+    """Compare what is there with the `known` files. Reads only those that changed; `pause` is called before each and may raise.
 
-    `disk` is the one (`disk_of`) that the files were on when they were seen last, empty when that isn't known. A file that can't be seen because its folder can't be listed counts as unchanged.
+    `disk` is the one (`disk_of`) that the files were on when they were seen last, empty when that isn't known. A file that
+    can't be seen because its folder can't be listed counts as unchanged.
     """
 
     def digest(id: str) -> str:
         pause()
-        return file_digest(corpus / id)
+        return file_digest(listing.paths[id])
 
-    listing = list_folder(corpus)
-    if known and not listing.files.keys() & known.keys() and disk not in ("", disk_of(corpus)):
+    if known and not listing.files.keys() & known.keys() and disk not in ("", disk_of(listing.folder)):
         listing.unreadable.setdefault("", "it is on another disk than before, with none of its files")
     kept = {path: entry.state for path, entry in known.items() if path not in listing.files and listing.hides(path)}
     changes = find_changes({**listing.files, **kept}, known, digest)
-    changes.problem = _problem(corpus, listing)
+    changes.problem = _problem(listing)
     return changes
 
 
 def list_folder(corpus: Path) -> Listing:
     """Return what lies in `corpus`."""
-    listing, errors = Listing(), list[OSError]()
+    listing, errors = Listing(corpus), list[OSError]()
     before = identity(corpus)
     for id, path in corpus_files(corpus, errors.append):
         try:
@@ -53,7 +58,7 @@ def list_folder(corpus: Path) -> Listing:
             listing.unreadable[id] = _reason(error)
             continue
         if state is not None:
-            listing.files[id] = state
+            listing.files[id], listing.paths[id] = state, path
     root = corpus.resolve()
     for failure in errors:
         folder = Path(failure.filename)
@@ -103,12 +108,12 @@ def _reason(error: OSError) -> str:
     return clean_line(error.strerror or str(error))
 
 
-def _problem(corpus: Path, listing: Listing) -> str:
+def _problem(listing: Listing) -> str:
     if not listing.unreadable:
         return ""
     if "" in listing.unreadable:
         return (
-            f"The corpus folder {corpus} can't be read ({listing.unreadable['']}): nothing was removed from the index. "
+            f"The corpus folder {listing.folder} can't be read ({listing.unreadable['']}): nothing was removed from the index. "
             "Is its disk connected?"
         )
     place, reason = next(iter(listing.unreadable.items()))

@@ -2,12 +2,12 @@
 
 import os
 import shutil
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -15,12 +15,13 @@ from assistant.catalog import Catalog, Cut, FileEntry, FileState
 from assistant.changes import Changes
 from assistant.collection import Collection
 from assistant.cross_encoder import load_reranker
-from assistant.documents import Document, Loaded, check_file, clean_line, corpus_files, load_file, supported_suffixes
+from assistant.documents import Document, check_file, clean_line, corpus_files, supported_suffixes
 from assistant.embedding import load_embedder
 from assistant.errors import DocumentError, UserError
-from assistant.folder import disk_of, file_digest, file_state, list_changes
+from assistant.folder import Listing, compare, disk_of, file_digest, file_state, list_folder
 from assistant.ownership import Ownership
 from assistant.receipts import FileResult, Report, summary
+from assistant.sandbox import Sandbox
 from assistant.schema import backup_of
 from assistant.settings import Settings
 from assistant.stream import Read, Stopped, read_ahead
@@ -42,6 +43,7 @@ class Corpus(Collection):
         self.settings = settings
         _check_folders(settings)
         self._ownership = Ownership(settings.data)
+        self._sandbox = Sandbox(settings.upload_mb * 1_000_000, settings.passwords)
         self._syncing = threading.RLock()  # before `_writing`, where both are needed
         self._stop = threading.Event()  # of the sync that runs
         self._closing = threading.Event()
@@ -62,6 +64,7 @@ class Corpus(Collection):
     def close(self) -> None:
         """Stop a sync that runs, and give the data folder back."""
         self._closing.set()
+        self._sandbox.close()
         with self._syncing:
             super().close()
         self._ownership.release()
@@ -88,9 +91,12 @@ class Corpus(Collection):
                 self._answers -= 1
                 self._quiet.notify_all()
 
-    def changes(self, pause: Callable[[], None] = lambda: None) -> Changes:
-        """Return what a sync would do now. Reads only files that changed, before each of which `pause` is called, and writes nothing."""
-        return list_changes(self.settings.corpus, self.catalog.files(), self.catalog.setting("disk"), pause)
+    def changes(self) -> Changes:
+        """Return what a sync would do now. Reads only files that changed, and writes nothing."""
+        return self._changes(list_folder(self.settings.corpus))
+
+    def _changes(self, listing: Listing) -> Changes:
+        return compare(listing, self.catalog.files(), self.catalog.setting("disk"), self._pause)
 
     def sync(self, progress: Callable[[Report], None] = lambda report: None, stop: threading.Event | None = None) -> Report:
         """Index new and changed files, rename moved ones, drop removed ones; a file that fails never stops the others.
@@ -103,7 +109,11 @@ class Corpus(Collection):
             self.report = report = Report()
             try:
                 self._sync(report, progress)
-            except (OSError, sqlite3.Error) as error:
+            except Stopped:  # before anything was written
+                report.stopped = True
+            except UserError as error:
+                report.problem = str(error)
+            except OSError as error:
                 report.problem = (
                     f"The index can't be written ({_one_line(error)}): what was done is kept, make room or mend it and sync again."
                 )
@@ -112,11 +122,8 @@ class Corpus(Collection):
             return report
 
     def _sync(self, report: Report, progress: Callable[[Report], None]) -> None:
-        try:
-            changes = self.changes(self._pause)
-        except Stopped:
-            report.stopped = True
-            return
+        listing = list_folder(self.settings.corpus)
+        changes = self._changes(listing)
         report.start(changes)
         with self._writing:
             if changes.touched:
@@ -127,7 +134,7 @@ class Corpus(Collection):
         report.results += [FileResult(entry.path, True, f"was {old}") for old, entry in changes.moved.items()]
         added: list[str] = []
         try:
-            for group in self._groups(changes, report):
+            for group in self._groups(changes, listing.paths, report):
                 added += self._write(group, report)
                 progress(report)
         except Stopped:
@@ -135,7 +142,7 @@ class Corpus(Collection):
                 self.index.catch_up()
         else:
             if not report.problem:
-                self._write_copies(changes, report)
+                self._write_copies(changes, listing.paths, report)
             self.flush()
         if not self._check_canaries(added):
             report.problem = "A new document can't be found by its own words, even in an index made anew: run 'assistant doctor'."
@@ -160,12 +167,12 @@ class Corpus(Collection):
         if self._stopping():
             raise Stopped
 
-    def _groups(self, changes: Changes, report: Report) -> Iterator[list[Read]]:
+    def _groups(self, changes: Changes, paths: Mapping[str, Path], report: Report) -> Iterator[list[Read]]:
         """Yield what was read of the changed files, as much at once as is embedded well together."""
-        files = [(id, self._path(id), state) for id, state in changes.read.items()]
+        files = [(id, paths[id], state) for id, state in changes.read.items()]
         group: list[Read] = []
         size = 0
-        for read in read_ahead(files, self._load, [self._stop, self._closing]):
+        for read in read_ahead(files, partial(self._sandbox.load, stop=self._stop), [self._stop, self._closing]):
             if read is None or size >= _TOGETHER:  # None: the next file takes a while
                 if group:
                     yield group
@@ -186,10 +193,10 @@ class Corpus(Collection):
         added: list[str] = []
         with self._writing:
             # What was removed or changed since it was read is left to the next sync.
-            there = [read for read in group if file_state(self._path(read.id)) == read.state]
+            there = [read for read in group if file_state(read.path) == read.state]
             for read, outcome in self._put_reads(there):
                 if isinstance(outcome, str):
-                    self.fail(read.id, read.state, outcome, file_digest(self._path(read.id)))
+                    self.fail(read.id, read.state, outcome, file_digest(read.path))
                     report.note(FileResult(read.id, False, outcome), read)
                 elif read.loaded:
                     report.note(
@@ -215,7 +222,7 @@ class Corpus(Collection):
         except DocumentError as error:
             return str(error)
 
-    def _write_copies(self, changes: Changes, report: Report) -> None:
+    def _write_copies(self, changes: Changes, paths: Mapping[str, Path], report: Report) -> None:
         """Note the files with the same content as another; where that failed, so do they."""
         if not changes.same:
             return
@@ -223,7 +230,7 @@ class Corpus(Collection):
         entries: list[tuple[FileEntry, list[Cut]]] = []
         for path, entry in changes.same.items():
             holder = known.get(entry.same_as)
-            if holder is None or file_state(self._path(path)) != entry.state:
+            if holder is None or file_state(paths[path]) != entry.state:
                 continue  # not read yet, or changed since: the next sync sees to it
             result = FileResult(path, not holder.reason, holder.reason or f"has the same content as {holder.path}")
             entries.append((FileEntry(path, entry.state, entry.sha256, holder.path, holder.reason), []))
@@ -248,9 +255,6 @@ class Corpus(Collection):
 
     def _path(self, id: str) -> Path:
         return self.settings.corpus / id
-
-    def _load(self, path: Path, id: str) -> Loaded:
-        return load_file(path, id, self.settings.upload_mb * 1_000_000)
 
     def add(self, paths: Sequence[Path]) -> Iterator[FileResult]:
         """Copy files into the corpus folder and index them; yields one result a file, in order.
@@ -345,7 +349,7 @@ def planned(settings: Settings) -> tuple[Changes, Mapping[str, FileEntry]]:
     _check_corpus(settings.corpus)
     path = settings.data / "catalog.sqlite3"
     if not path.exists():
-        return list_changes(settings.corpus, {}, ""), {}
+        return compare(list_folder(settings.corpus), {}, ""), {}
     with closing(Catalog(path, read_only=True)) as catalog:
         known, disk = catalog.files(), catalog.setting("disk")
         for name, value in _readers(settings).items():
@@ -354,14 +358,14 @@ def planned(settings: Settings) -> tuple[Changes, Mapping[str, FileEntry]]:
                     path: replace(entry, state=FileState(-1, 0), sha256="") if entry.reason or name == "loaders" else entry
                     for path, entry in known.items()
                 }
-    return list_changes(settings.corpus, known, disk), known
+    return compare(list_folder(settings.corpus), known, disk), known
 
 
 def _readers(settings: Settings) -> dict[str, str]:
     """Return what decides how files are read, and which of them."""
     from assistant.loaders import VERSION
 
-    return {"loaders": str(VERSION), "limits": f"{settings.upload_mb} MB, 0 passwords"}
+    return {"loaders": str(VERSION), "limits": f"{settings.upload_mb} MB, {len(settings.passwords)} passwords"}
 
 
 def _row(read: Read) -> tuple[FileEntry, Sequence[Document]]:
@@ -392,9 +396,8 @@ def _lack_of_space(folder: Path, size: int) -> int:
     return free if free < _FREE_BYTES + 4 * size else 0
 
 
-def _one_line(error: Exception) -> str:
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return clean_line(text)
+def _one_line(error: OSError) -> str:
+    return clean_line(error.strerror or str(error))
 
 
 def _check_corpus(corpus: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from assistant.errors import UserError
-from assistant.folder import disk_of, list_changes, list_folder
+from assistant.folder import compare, disk_of, list_folder
 from assistant.settings import Settings
 from assistant.sync import Corpus, planned
 from tests.conftest import WriteCorpus
@@ -82,10 +82,10 @@ def test_an_emptied_folder_is_emptied_but_not_where_another_disk_was(indexed: Co
     folder.mkdir()
     known = indexed.catalog.files()
     assert indexed.catalog.setting("disk") == disk_of(folder)
-    unmounted = list_changes(folder, known, f"12345 {folder}")
+    unmounted = compare(list_folder(folder), known, f"12345 {folder}")
     assert "on another disk" in unmounted.problem and unmounted.removed == [] and unmounted.unchanged == 3
     (folder / "new.md").write_text("new", encoding="utf-8")  # put there meanwhile: still the wrong disk
-    unmounted = list_changes(folder, known, f"12345 {folder}")
+    unmounted = compare(list_folder(folder), known, f"12345 {folder}")
     assert unmounted.problem and unmounted.removed == [] and list(unmounted.read) == ["new.md"]
     (folder / "new.md").unlink()
     assert indexed.sync().removed == 3 and indexed.documents() == []
