@@ -297,6 +297,10 @@ class Assistant:
         """Copy files into the corpus folder and index them, one result a file, in order."""
         return self.corpus.add(paths)
 
+    def add_url(self, url: str) -> FileResult:
+        """Fetch what lies at `url`, keep it in the corpus folder and index it, as `Corpus.add_url` does."""
+        return self.corpus.add_url(url)
+
     def remove(self, id: str) -> None:
         """Delete a document from the corpus folder and the index; `UserError` when there is none called `id`."""
         self.corpus.remove(id)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,8 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     filtered(search)
     sync = command("sync", "index what is new or changed in the corpus folder, drop what was removed")
     sync.add_argument("--dry-run", action="store_true", help="only tell what would be done; works while the app runs")
-    add = command("add", "copy files or folders into the corpus folder and index them")
-    add.add_argument("paths", nargs="+", metavar="PATH", type=Path)
+    add = command("add", "copy files or folders into the corpus folder, or fetch pages of the web into it, and index them")
+    add.add_argument("sources", nargs="+", metavar="PATH|URL", help="a file, a folder, or an address that begins with https://")
     command("list", "list the documents, then the files that failed and why")
     show = command("show", "show what is known of a document: its receipt, text and chunks")
     show.add_argument("id", metavar="ID", help="its name as `assistant list` shows it")
@@ -450,7 +451,7 @@ def _add(options: argparse.Namespace, settings: Settings) -> int:
 
     results: list[FileResult] = []
     with _opened(settings) as assistant:
-        for result in assistant.add(options.paths):
+        for result in _added(assistant, options.sources):
             results.append(result)
             if not result.ok:
                 print(f"assistant: {_failed_line(result)}", file=sys.stderr)
@@ -461,6 +462,17 @@ def _add(options: argparse.Namespace, settings: Settings) -> int:
     if options.json:
         _print_json([asdict(result) for result in results])
     return 1 if any(not result.ok for result in results) else 0
+
+
+def _added(assistant: "Assistant", sources: Sequence[str]) -> Iterator["FileResult"]:
+    """Add paths and addresses in the order they were given, those paths together that follow each other."""
+    from assistant.web import is_url
+
+    for are_urls, some in groupby(sources, is_url):
+        if are_urls:
+            yield from map(assistant.add_url, some)
+        else:
+            yield from assistant.add([Path(source) for source in some])
 
 
 def _list(options: argparse.Namespace, settings: Settings) -> int:
@@ -492,6 +504,7 @@ def _catalogue(settings: Settings) -> Iterator["Catalog | None"]:
 
 
 def _show(options: argparse.Namespace, settings: Settings) -> int:
+    from assistant.addresses import addresses
     from assistant.terminal import chunk_lines, find_receipt, plain, receipt, shown
 
     with _catalogue(settings) as catalog:
@@ -499,12 +512,14 @@ def _show(options: argparse.Namespace, settings: Settings) -> int:
             raise UserError(_NOTHING)
         info = find_receipt(catalog, options.id)
         document = catalog.document(info.id)
+        known = catalog.files().get(info.file)
         chunks = sorted(catalog.chunks(catalog.chunk_ids_of([info.id])), key=lambda chunk: chunk.start)
+    address = addresses(settings.corpus).get(known.sha256) if known else None
     text = document.text if document else ""
     if options.json:
-        _print_json(shown(info, text if options.text else None, chunks if options.chunks else None))
+        _print_json(shown(info, address, text if options.text else None, chunks if options.chunks else None))
         return 0
-    print("\n".join(receipt(info)))
+    print("\n".join(receipt(info, address)))
     if options.text:
         print(f"\n{plain(text)}")
     for number, chunk in enumerate(chunks if options.chunks else [], start=1):

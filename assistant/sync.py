@@ -5,12 +5,14 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from assistant.addresses import forget, keep
 from assistant.catalog import Catalog, Cut, FileEntry, FileState
 from assistant.changes import Changes
 from assistant.collection import Collection
@@ -19,12 +21,14 @@ from assistant.documents import Document, check_file, clean_line, corpus_files, 
 from assistant.embedding import load_embedder
 from assistant.errors import DocumentError, UserError
 from assistant.folder import Listing, compare, disk_of, file_digest, file_state, list_folder
+from assistant.hosts import Address, public
 from assistant.ownership import Ownership
 from assistant.receipts import FileResult, Report, summary
 from assistant.sandbox import Sandbox
 from assistant.schema import backup_of
 from assistant.settings import Settings
 from assistant.stream import Read, Stopped, read_ahead
+from assistant.web import fetch
 
 _FREE_BYTES = 200_000_000  # below this nothing is written
 _TOGETHER = 40_000  # characters that are embedded and written together
@@ -283,6 +287,31 @@ class Corpus(Collection):
                 results.append(indexed if result.ok else result)
             return results
 
+    def add_url(self, url: str, allowed: Callable[[Address], bool] = public) -> FileResult:
+        """Fetch what lies at `url` once, keep it as a file in the corpus folder with a note of its address, and index it.
+
+        What can't be fetched or read is not kept, and an earlier one of the same address stays then. `allowed` as `web.fetch` has it.
+        """
+        try:
+            snapshot = fetch(url, self.settings.upload_mb * 1_000_000, allowed=allowed)
+            if free := _lack_of_space(self.settings.data, len(snapshot.data)):
+                raise DocumentError(f"only {free / 1e6:.0f} MB of disk are free; make room and try again")
+            with TemporaryDirectory(dir=self.settings.data) as folder:
+                first = Path(folder, snapshot.name)
+                first.write_bytes(snapshot.data)
+                self._sandbox.load(first, snapshot.name)
+            _check_corpus(self.settings.corpus)
+            with self._syncing:
+                path = keep(self.settings.corpus, snapshot)
+                report = self.sync()
+        except UserError as error:
+            return FileResult(url, False, str(error))
+        id = path.relative_to(self.settings.corpus).as_posix()
+        indexed = next((result for result in report.results if result.id == id), None)
+        if indexed is None and report.problem:
+            return FileResult(id, False, report.problem)
+        return indexed or FileResult(id, True, "is there already, unchanged")
+
     def _place(self, source: Path, id: str) -> tuple[FileResult, bool]:
         """Copy a file into the corpus folder; returns its name there, or why not, and whether it is new there."""
         try:
@@ -339,6 +368,9 @@ class Corpus(Collection):
             ]
             self.catalog.rearrange({id: copies[0]} if copies else {}, [] if copies else [id])
             self.flush()
+        if not copies and known[id].sha256:
+            with suppress(UserError):  # it is removed all the same
+                forget(self.settings.corpus, known[id].sha256)
 
 
 def planned(settings: Settings) -> tuple[Changes, Mapping[str, FileEntry]]:

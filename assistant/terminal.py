@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import PurePosixPath
 from typing import Any
 
+from assistant.addresses import Address
 from assistant.catalog import Catalog, DocumentInfo
 from assistant.changes import Changes
 from assistant.chunking import Chunk
@@ -49,14 +50,17 @@ def listed(info: DocumentInfo) -> str:
     return f"{name_of(info.id)}: {info.title} ({', '.join(counts)}){also}"
 
 
-def receipt(info: DocumentInfo) -> Iterator[str]:
-    """Yield the lines of a document's receipt."""
+def receipt(info: DocumentInfo, address: Address | None) -> Iterator[str]:
+    """Yield the lines of a document's receipt; `address` is where its file was fetched."""
     yield name_of(info.id)
     rows = [
         ("not indexed", clean_line(info.reason, _NAME_LENGTH)),
         ("title", info.title),
         *(("also as", name_of(copy)) for copy in info.copies),
         ("lies in", name_of(info.file) if info.file != info.id else ""),
+        ("address", clean_line(address.url, _NAME_LENGTH) if address else ""),
+        ("led to", clean_line(address.final_url, _NAME_LENGTH) if address and address.final_url != address.url else ""),
+        ("fetched at", address.fetched_at if address else ""),
         ("type", PurePosixPath(info.id).suffix.lower().lstrip(".")),
         ("size", f"{info.size:,} bytes"),
         ("pages", f"{info.pages:,}" if info.pages else ""),
@@ -99,10 +103,11 @@ def find_receipt(catalog: Catalog, id: str) -> DocumentInfo:
     raise UserError(f"There is no document {clean_line(id)!r}: {close_matches(id, known, 'assistant list')}")
 
 
-def shown(info: DocumentInfo, text: str | None, chunks: Sequence[Chunk] | None) -> dict[str, Any]:
+def shown(info: DocumentInfo, address: Address | None, text: str | None, chunks: Sequence[Chunk] | None) -> dict[str, Any]:
     """Return a receipt for programs, with the text and the chunks that were asked for."""
     return {
         **asdict(info),
+        "address": asdict(address) if address else None,
         **({"text": text} if text is not None else {}),
         **({"chunk_list": [_chunk(number, chunk) for number, chunk in enumerate(chunks, 1)]} if chunks is not None else {}),
     }
