@@ -127,7 +127,7 @@ class Corpus(Collection):
 
     def _add_file(self, source: Path, id: str) -> FileResult:
         if source.suffix.lower() not in supported_suffixes():
-            raise DocumentError(f"this format is not supported; supported are {', '.join(supported_suffixes())}")
+            raise DocumentError(f"this format ({source.suffix or 'no ending'}) is not supported; the README lists those that are")
         # Read first: what can't be read isn't copied.
         load_document(source, id, self.settings.upload_mb * 1_000_000)
         with self._writing:

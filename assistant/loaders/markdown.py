@@ -3,9 +3,11 @@
 import re
 from itertools import pairwise
 
-from assistant.documents import Heading, Parsed, decode
+from assistant.decoding import decode_text
+from assistant.documents import Heading, Parsed
 
-_FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
+_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+_MARKS = re.compile(r"[*`]+|(?<!\w)_+|_+(?!\w)")
 _FRONT_TITLE = re.compile(r"^title:\s*[\"']?(.+?)[\"']?\s*$", re.MULTILINE)
 
 
@@ -18,7 +20,7 @@ def markdown_headings(text: str) -> tuple[Heading, ...]:
         starts.append(starts[-1] + len(line) + 1)
     tokens = MarkdownIt("commonmark").disable("inline").parse(text)
     return tuple(
-        Heading(starts[token.map[0]], int(token.tag[1]), re.sub(r"[*_`]+", "", inline.content))
+        Heading(starts[token.map[0]], int(token.tag[1]), _MARKS.sub("", inline.content))
         for token, inline in pairwise(tokens)
         if token.type == "heading_open" and token.map
     )
@@ -26,7 +28,8 @@ def markdown_headings(text: str) -> tuple[Heading, ...]:
 
 def load_markdown(data: bytes) -> Parsed:
     """Read Markdown; the title is the front matter's, else the first heading of level 1."""
-    text = decode(data)
+    decoded = decode_text(data)
+    text = decoded.text
     title = ""
     front = _FRONT_MATTER.match(text)
     if front:
@@ -36,4 +39,4 @@ def load_markdown(data: bytes) -> Parsed:
         text = re.sub(r"[^\n]", " ", front.group()) + text[front.end() :]
     headings = markdown_headings(text)
     title = title or next((heading.text for heading in headings if heading.level == 1), "")
-    return Parsed(text, title, headings)
+    return Parsed(text, title, headings, warnings=decoded.warnings)
