@@ -20,12 +20,47 @@ _MARKS = (  # UTF-32 first: its mark starts with that of UTF-16
 _SEVEN_BITS = {"iso2022_jp", "iso2022_jp_2", "iso2022_kr", "hz", "utf-7"}
 # Encodings that old files really have; fewer candidates make fewer wrong guesses.
 _CANDIDATES = [
-    *("cp932", "euc_jp", "gb18030", "big5", "cp949", "cp1250", "cp1251", "koi8_r", "cp1252", "cp1253"),
-    *("cp1254", "cp1255", "cp1256", "cp1257", "cp874", "cp866", "cp437", "cp850", "mac_roman"),
+    "cp932",
+    "euc_jp",
+    "gb18030",
+    "big5",
+    "cp949",
+    "cp1251",
+    "koi8_r",
+    "cp866",
+    "cp1252",
+    "cp1253",
+    "cp1255",
+    "cp1256",
+    "cp874",
 ]
+# What languages written in Latin letters have beyond ASCII.
+_WESTERN = (
+    "äöüß",
+    "àâæçéèêëîïôœùûüÿ",
+    "áéíñóúü",
+    "ãáâàçéêíóôõúü",
+    "àèéìíòóù",
+    "åäöøæéü",
+    "áðéíóúýþæö",
+    "éëïöüóèê",
+)
+_CENTRAL = ("áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "ąćęłńóśźż", "áéíóöőúüű", "ăâîşţ", "čćđšž")
+_ALPHABETS = {
+    "cp1252": _WESTERN,
+    "cp1250": _CENTRAL,
+    "iso8859_2": _CENTRAL,
+    "cp1254": ("çğıöşüâîûi̇",),
+    "cp1257": ("ąčęėįšųūž", "āčēģīķļņšūž"),
+    "cp850": _WESTERN,
+    "mac_roman": _WESTERN,
+}
+_SPECIAL = re.compile(r"(?<=[a-z])[“”‘„‚…€£°§«»¿¡©®™·•½²³ºª](?=[a-z])|[^\x00-\x7f\d“”‘’„‚–—…€£°§«»¿¡©®™·•½²³ºª‹›µ\xa0\xad]")
+_MARGIN = 0.05  # so much must another one fit better than Windows-1252
 _MULTIBYTE = ("cp932", "euc_jp", "cp949", "gb18030", "big5")
 _SAMPLE = 16_000  # bytes that are looked at
-_ENOUGH = 64  # bytes beyond ASCII that a statistical guess needs
+_ENOUGH = 64  # bytes beyond ASCII that make a guess sure
+_FEW = 24  # and that make one possible
 _BINARY = "it is binary data, not text; convert it to one of the supported formats"
 
 
@@ -152,27 +187,42 @@ def _guess(data: bytes) -> tuple[str, bool]:
     """Tell an old encoding from the lines that have letters beyond ASCII."""
     sample = b"\n".join(line for line in data[: 20 * _SAMPLE].splitlines() if _HIGH.search(line)) or data
     sample = re.sub(rb"[\x80-\xff]+\Z", b"", sample[:_SAMPLE]) if len(sample) > _SAMPLE else sample
-    high = len(_HIGH.findall(sample))
-    # In Western text a letter beyond ASCII mostly stands alone; two bytes make a letter in East Asian text.
     runs = re.findall(rb"[\x80-\xff]+", sample)
-    alone = sum(len(run) == 1 for run in runs)
-    western = _decodes(sample, "cp1252")
-    if western and high < _ENOUGH and alone * 2 > len(runs):
-        return "cp1252", False
-    if not western or alone * 4 < len(runs):
+    high = sum(map(len, runs))
+    # In Latin text letters beyond ASCII stand alone or in twos; elsewhere whole words consist of them.
+    scattered = sum(len(run) for run in runs if len(run) <= 2) * 2 >= high
+    if not scattered or not _decodes(sample, "cp1252"):
         for name in _MULTIBYTE:
             if _decodes(sample, name) and _reads_east_asian(sample.decode(name), name):
                 return name, high < _ENOUGH
-    letters = set(b"".join(runs))
-    if high >= _ENOUGH and min(letters) >= 0xE0 and max(letters) <= 0xFA:
-        return "cp1255", True  # Hebrew: no capitals, and none of the five last letters of Russian
-    if high >= _ENOUGH or not western or (high >= 24 and alone * 4 < len(runs)):
+    if scattered or (high < _FEW and _decodes(sample, "cp1252")):
+        return _latin(sample)
+    if high >= _FEW:
+        letters = set(b"".join(runs))
+        if min(letters) >= 0xE0 and max(letters) <= 0xFA:
+            return "cp1255", True  # Hebrew: no capitals, and none of the last letters of Russian
         from charset_normalizer import from_bytes
 
         best = from_bytes(sample, cp_isolation=_CANDIDATES).best()
-        if best is not None and not (western and str(best) == sample.decode("cp1252")):
+        if best is not None:
             return best.encoding, best.encoding != "cp1252"
-    return "cp1252", not western or alone * 2 <= len(runs)
+    return "cp1252", True
+
+
+def _latin(sample: bytes) -> tuple[str, bool]:
+    """Return the encoding in which the letters beyond ASCII fit best into the alphabet of one language."""
+    scores = {name: max(_share(sample, name, alphabet) for alphabet in alphabets) for name, alphabets in _ALPHABETS.items()}
+    best = max(scores, key=lambda name: scores[name] + (_MARGIN if name == "cp1252" else 0))
+    return best, best != "cp1252" or scores[best] < 0.5
+
+
+def _share(sample: bytes, encoding: str, alphabet: str) -> float:
+    """Return the share of letters beyond ASCII in `sample` that are in `alphabet`; signs inside words are none."""
+    if not _decodes(sample, encoding):
+        return 0
+    text = sample.decode(encoding)
+    found = _SPECIAL.findall(text)
+    return sum(letter.lower() in alphabet for letter in found) / len(found) if found else 1
 
 
 def _reads_east_asian(text: str, name: str) -> bool:
@@ -186,6 +236,7 @@ def _reads_east_asian(text: str, name: str) -> bool:
         if not any("ぁ" <= letter <= "ヿ" for letter in letters) and name != "cp932":
             return False
     else:
-        # The frequent ones are in the first level of these sets.
-        usual = sum(letter.encode(name)[0] < (0xD8 if name == "gb18030" else 0xC9) for letter in letters)
+        # Punctuation, and the rows with the frequent characters.
+        rows = {0xA1, 0xA3, *(range(0xB0, 0xD8) if name == "gb18030" else range(0xA4, 0xC7))}
+        usual = sum(letter.encode(name)[0] in rows for letter in letters)
     return usual * 10 >= len(letters) * 9

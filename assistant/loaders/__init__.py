@@ -9,7 +9,7 @@ from assistant.errors import DocumentError
 from assistant.loaders.archives import ARCHIVES, load_tar, load_zip
 from assistant.loaders.epub import load_epub
 from assistant.loaders.html import load_html
-from assistant.loaders.kinds import ENCRYPTED_OFFICE, OLD_FORMATS, PACKED, recognise
+from assistant.loaders.kinds import ENCRYPTED_OFFICE, OLD_FORMATS, PACKED, recognise, with_article
 from assistant.loaders.mail import load_mail, load_mailbox
 from assistant.loaders.markdown import load_markdown
 from assistant.loaders.notebook import load_notebook
@@ -118,7 +118,9 @@ def parse(data: bytes, suffix: str, passwords: Sequence[str] = ()) -> Parsed:
     loader = LOADERS.get(kind.suffix)
     if loader is None:
         raise DocumentError(
-            f"it is {kind.name}, which is not supported" if named is None else f"it is {kind.name}, not {suffix[1:].upper()}"
+            f"it is {kind.name}, which is not supported"
+            if named is None
+            else f"it is {kind.name}, not {with_article(suffix[1:].upper())}"
         )
     parsed = loader(data, passwords)
     return replace(parsed, warnings=(f"it is {kind.name}, whatever its name says", *parsed.warnings))

@@ -9,7 +9,7 @@ from assistant.decoding import decode_text
 from assistant.documents import Parsed
 from assistant.errors import DocumentError
 from assistant.loaders.html import html_to_markdown
-from assistant.loaders.markdown import markdown_headings
+from assistant.loaders.markdown import heading_lines
 from assistant.loaders.xml import parse_xml
 from assistant.loaders.zips import MAX_BYTES, open_zip, read_member
 
@@ -58,7 +58,7 @@ def load_epub(data: bytes) -> Parsed:
         if value
     ]
     text = "\n\n".join([*(["\n".join(about)] if about else []), *chapters])
-    return Parsed(text, title, markdown_headings(text), warnings=tuple(warnings))
+    return Parsed(text, title, heading_lines(text), warnings=tuple(warnings))
 
 
 def _spine(package: Any, folder: str) -> list[str]:

@@ -7,7 +7,7 @@ from assistant.decoding import decode_text
 from assistant.documents import Parsed
 from assistant.errors import DocumentError
 from assistant.loaders.html_markdown import to_markdown
-from assistant.loaders.markdown import markdown_headings
+from assistant.loaders.markdown import heading_lines
 
 _CHARSET = re.compile(
     rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{2,40})|<\?xml[^>]{0,100}?encoding=[\"']([\w.:-]{2,40})", re.I
@@ -17,6 +17,7 @@ _INVISIBLE = re.compile(
 )
 _WHITE = re.compile(r"(?<![\w-])color\s*:\s*(?:#fff(?:fff)?\b|white\b|rgba?\(\s*255\s*,\s*255\s*,\s*255)", re.I)
 _MENUS = "//nav|//footer[not(ancestor::article)]|//*[@role='navigation' or @role='search' or @role='contentinfo' or @role='banner']"
+_LONG_PAGE = 1_000_000  # characters; what is longer is no page with menus, and pruning takes seconds
 _MAIN_SHARE = 0.6  # a page's main element is taken alone when it holds this share of the text
 
 
@@ -37,7 +38,7 @@ def load_html(data: bytes) -> Parsed:
     text = to_markdown(_main_part(tree))
     if not text and frames:
         raise DocumentError(f"its text is in other files ({', '.join(map(str, frames[:3]))}), which its frames show")
-    headings = markdown_headings(text)
+    headings = heading_lines(text)
     named = next((heading.text for heading in headings if heading.level == 1), "")
     return Parsed(text, named or title, headings, warnings=tuple(warnings))
 
@@ -66,15 +67,15 @@ def parse_html(source: str) -> Any:
 
 def remove_hidden(tree: Any) -> str:
     """Take out of `tree` what a browser doesn't show; returns a warning about it, or nothing."""
-    places, characters = 0, 0
+    characters = 0
     for element in tree.xpath("//*[@style or @hidden or @aria-hidden='true' or @color]"):
         if element.tag in ("html", "body") or not _is_hidden(element):
             continue
         length = len(" ".join(element.text_content().split())) if element.tag not in ("script", "style", "svg") else 0
         if element.getparent() is not None:
             element.drop_tree()
-        places, characters = places + bool(length), characters + length
-    return f"text that is hidden in a browser was left out ({places} places, {characters} characters)" if places else ""
+        characters += length
+    return f"text that is hidden in a browser was left out ({characters} characters)" if characters else ""
 
 
 def _is_hidden(element: Any) -> bool:
@@ -103,8 +104,9 @@ def _main_part(tree: Any) -> Any:
         for menu in menus:
             if menu.getparent() is not None:
                 menu.drop_tree()
-    # It keeps all when too little would be left.
-    prune_unwanted_nodes(body, OVERALL_DISCARD_XPATH, with_backup=True)
+    if whole < _LONG_PAGE:
+        # It keeps all when too little would be left.
+        prune_unwanted_nodes(body, OVERALL_DISCARD_XPATH, with_backup=True)
     left = _length(body)
     for main in body.xpath(".//main|.//*[@role='main']|.//article"):
         if _length(main) > _MAIN_SHARE * left:

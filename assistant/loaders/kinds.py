@@ -152,4 +152,9 @@ def _other(data: bytes) -> str:
     group = found.mime.partition("/")[0]
     noun = {"image": "image", "audio": "sound", "video": "film", "font": "font"}.get(group, "file")
     label = found.extension.upper()
-    return f"{'an' if label[0] in 'AEFHILMNORSX' else 'a'} {label} {noun}"
+    return f"{with_article(label)} {noun}"
+
+
+def with_article(letters: str) -> str:
+    """Put "a" or "an" before an abbreviation, as it is spoken."""
+    return f"{'an' if letters[0] in 'AEFHILMNORSX' else 'a'} {letters}"

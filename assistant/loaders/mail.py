@@ -39,12 +39,15 @@ def load_mail(data: bytes) -> Parsed:
     """
     if data.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")) or b"\0" in data[:200]:
         data = decode_text(data).text.encode()
-    data = _FROM_LINE.sub(b"", data.lstrip(), count=1)
+    data = re.sub(rb"\AFrom [^\r\n]*\r?\n", b"", data.lstrip())
     if not _HEADER.match(data):
         raise DocumentError("it is no mail: it doesn't begin with headers such as From:")
-    message = BytesParser(policy=policy.compat32).parsebytes(data)
     content = _Content()
-    _collect(message, content, 0)
+    try:
+        message = BytesParser(policy=policy.compat32).parsebytes(data)
+        _collect(message, content, 0)
+    except RecursionError:
+        raise DocumentError("its parts are nested too deeply") from None
     subject = header(message, "Subject")
     text = mail_text([(name, header(message, name)) for name in SHOWN], content.parts, content.texts)
     return Parsed(text, subject, warnings=tuple(content.warnings), parts=tuple(content.parts))
@@ -164,8 +167,8 @@ def _text(part: "Message[str, str]", is_html: bool, content: _Content) -> str:
         content.warnings.append(f"a part of its text can't be read: {error}")
         return ""
     # Addresses that follow visitors hide the sentence they stand in.
-    text = re.sub(r"[ \t]*<https?://[^\s>]{80,}>", "", text)
-    return re.sub(r"\s*\n\s*\n[ \t]*(?=\n)", "\n", re.sub(r"[ \t\xa0]+$", "", text, flags=re.MULTILINE)).strip()
+    text = re.sub(r" ?<https?://[^\s>]{80,2000}>", "", text)
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(line.rstrip() for line in text.split("\n"))).strip()
 
 
 def _add_attachment(part: "Message[str, str]", name: str, content: _Content) -> None:

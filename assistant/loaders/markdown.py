@@ -8,11 +8,15 @@ from assistant.documents import Heading, Parsed
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _MARKS = re.compile(r"[*`]+|(?<!\w)_+|_+(?!\w)")
+_LINES = re.compile(r"^(?:(?P<fence>`{3,}|~{3,})(?P<rest>.*)|(?P<marks>#{1,6}) (?P<name>.*))$", re.MULTILINE)
+_LONG = 2_000_000  # characters; beyond, the parser takes too long and too much memory
 _FRONT_TITLE = re.compile(r"^title:\s*[\"']?(.+?)[\"']?\s*$", re.MULTILINE)
 
 
 def markdown_headings(text: str) -> tuple[Heading, ...]:
     """Find the headings of Markdown `text` (ATX and underlined; none inside code)."""
+    if len(text) > _LONG:
+        return heading_lines(text)
     from markdown_it import MarkdownIt
 
     starts = [0]
@@ -24,6 +28,22 @@ def markdown_headings(text: str) -> tuple[Heading, ...]:
         for token, inline in pairwise(tokens)
         if token.type == "heading_open" and token.map
     )
+
+
+def heading_lines(text: str) -> tuple[Heading, ...]:
+    """Find the lines of `text` that begin with `#` outside of fenced code: all headings of what a loader wrote itself."""
+    headings: list[Heading] = []
+    fence = ""
+    for match in _LINES.finditer(text):
+        if match["fence"]:
+            if not fence:
+                fence = match["fence"]
+            elif match["fence"].startswith(fence) and not match["rest"].strip():
+                fence = ""
+        elif not fence:
+            name = _MARKS.sub("", match["name"]).strip()
+            headings.append(Heading(match.start(), len(match["marks"]), name))
+    return tuple(headings)
 
 
 def load_markdown(data: bytes) -> Parsed:

@@ -19,13 +19,13 @@ _BRACES = re.compile(
 )
 _METHOD = re.compile(
     rf"^(?P<indent>[ \t]*)(?!(?:return|else|new|throw|if|for|while|switch|catch|using|lock|do|await|case|typedef)\b)"
-    rf"{_MODIFIERS}(?:[\w$<>\[\],.:?*&~]+[ \t*&]+)+\*?(?P<name>~?[\w$:~]+)\s*\([^;]*\)?[^;=]*\{{?\s*$"
+    rf"{_MODIFIERS}(?:[\w$<>\[\],.:?~]+[ \t*&]+)+(?P<name>~?[\w$:~]+)\s*\([^;]*\)?[^;=]*\{{?\s*$"
 )
 _ARROW = re.compile(
     rf"^(?P<indent>)(?:export\s+)?(?:const|let|var)\s+(?P<name>{_NAME})\s*=\s*(?:async\s*)?(?:function\b|\([^)]*\)[^=]*=>|{_NAME}\s*=>)"
 )
 _RUBY = re.compile(r"^(?P<indent>[ \t]*)(?:def|class|module)\s+(?P<name>[\w.:?!=]+)")
-_SHELL = re.compile(r"^(?P<indent>)(?:function\s+)?(?P<name>[\w-]+)\s*(?:\(\))\s*\{?|^function\s+(?P<other>[\w-]+)")
+_SHELL = re.compile(r"^(?P<indent>)(?:function\s+)?(?P<name>(?<=function )[\w-]+|[\w-]+(?=\s*\(\)))")
 _SQL = re.compile(
     r"^(?P<indent>)\s*create\s+(?:or\s+replace\s+)?(?:temp(?:orary)?\s+|unique\s+|materialized\s+)*"
     r"(?:table|view|function|procedure|trigger|index|type|schema)\s+(?:if\s+not\s+exists\s+)?(?P<name>[\w.\"`\[\]]+)",
@@ -77,9 +77,7 @@ def load_source(data: bytes, suffix: str) -> Parsed:
                 match = rule.match(line)
                 level = _level(match) if match else 0
                 if match and 0 < level <= 5:
-                    groups = match.groupdict()
-                    name = groups["name"] or groups.get("other") or ""
-                    headings.append(Heading(offset, level, name.strip().strip("\"'`")))
+                    headings.append(Heading(offset, level, match.group("name").strip().strip("\"'`")))
                     break
         offset += len(line) + 1
     title = headings[0].text if suffix in (".tex", ".org", ".adoc", ".asciidoc") and headings else ""

@@ -40,7 +40,7 @@ def load_json_lines(data: bytes) -> Parsed:
         raise DocumentError("no line of it is valid JSON")
     warnings = decoded.warnings
     if broken:
-        warnings += (f"{len(broken)} lines are no valid JSON and were left out (the first is line {broken[0]})",)
+        warnings += (f"lines that are no valid JSON were left out: {len(broken)}, the first is line {broken[0]}",)
     return _parsed(values, warnings)
 
 

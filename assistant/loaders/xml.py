@@ -7,11 +7,12 @@ from assistant.decoding import decode_text
 from assistant.documents import Parsed
 from assistant.errors import DocumentError
 from assistant.loaders.html import html_to_markdown
-from assistant.loaders.markdown import markdown_headings
+from assistant.loaders.markdown import heading_lines
 
 _DECLARED = re.compile(r"\A\s*<\?xml[^>]*\?>")
 _ENCODING = re.compile(rb"<\?xml[^>]{0,100}?encoding\s*=\s*[\"']([\w.:-]{2,40})")
 _INLINE = re.compile(r"\S")
+_PAGE = re.compile(r"\s*(?:<\?xml[^>]*>\s*)?(?:<!DOCTYPE\s+html[^>]*>\s*)?<html[\s>]", re.IGNORECASE)
 _DEPTH = 200
 
 
@@ -23,19 +24,19 @@ def load_xml(data: bytes) -> Parsed:
     """
     match = _ENCODING.search(data[:300])
     decoded = decode_text(data, match.group(1).decode() if match else "")
+    if _PAGE.match(decoded.text[:2000]):
+        text, hidden = html_to_markdown(decoded.text)
+        return Parsed(text, "", heading_lines(text), warnings=(*decoded.warnings, *([hidden] if hidden else [])))
     root = parse_xml(_DECLARED.sub("", decoded.text, count=1).encode())
     kind = _name(root)
     items = root.xpath("//*[local-name()='item' or local-name()='entry']") if kind in ("rss", "feed", "RDF") else []
     if items:
         title, text, warnings = _feed(root, items)
-        return Parsed(text, title, markdown_headings(text), warnings=(*decoded.warnings, *warnings))
-    if kind == "html":
-        text, hidden = html_to_markdown(decoded.text)
-        return Parsed(text, "", markdown_headings(text), warnings=(*decoded.warnings, *([hidden] if hidden else [])))
-    blocks: list[str] = []
+        return Parsed(text, title, heading_lines(text), warnings=(*decoded.warnings, *warnings))
+    blocks: list[str] = [_label(root)] if _facts(root) else []
     _write(root, blocks, 0)
     text = re.sub(r"\n{3,}", "\n\n", "\n".join(blocks)).strip()
-    return Parsed(text, "", markdown_headings(text), warnings=decoded.warnings)
+    return Parsed(text, "", heading_lines(text), warnings=decoded.warnings)
 
 
 def parse_xml(data: bytes) -> Any:
@@ -96,8 +97,17 @@ def _name(element: Any) -> str:
 def _label(element: Any) -> str:
     """Return an element's name and attributes: `paymentDate (currency EUR)`."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[_\-.]+", " ", _name(element)).strip()
-    facts = [f"{key.rpartition('}')[2]} {value.strip()}" for key, value in element.attrib.items() if 0 < len(value.strip()) <= 200]
+    facts = _facts(element)
     return f"{words} ({', '.join(facts)})" if facts else words
+
+
+def _facts(element: Any) -> list[str]:
+    named = [(key.rpartition("}")[2], value.strip()) for key, value in element.attrib.items()]
+    return [
+        f"{key} {value}"
+        for key, value in named
+        if 0 < len(value) <= 200 and key not in ("schemaLocation", "noNamespaceSchemaLocation")
+    ]
 
 
 def _write(element: Any, blocks: list[str], depth: int) -> None:
