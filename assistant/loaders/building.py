@@ -6,11 +6,20 @@ from assistant.documents import Heading, Parsed
 
 PAGE = "\x00"  # where a page starts inside a block; no XML can hold this character
 
+_OPENING = 300  # characters; a heading that comes later names a chapter
 # Titles that programs write by themselves.
 _NO_TITLE = re.compile(
-    r"(?:microsoft \w+ - .*|untitled.*|unbenannt.*|(?:power ?point|word|excel)?[ -]*(?:presentation|document|workbook)\d*|title|book\d*)",
+    r"(?:microsoft \w+ - .*|untitled.*|unbenannt.*|(?:power ?point|word|excel)?[ -]*(?:presentation|document|workbook)\d*|slide ?\d*|title|book\d*)",
     re.IGNORECASE,
 )
+
+_FILE_NAME = re.compile(r"\S+\.\w{3,4}")
+
+
+def picture(description: str) -> str:
+    """Return what stands for a picture: its description, or nothing where a program only wrote the file's name."""
+    description = " ".join(description.split())
+    return f"[Picture: {description}]" if description and not _FILE_NAME.fullmatch(description) else ""
 
 
 class TextBuilder:
@@ -30,7 +39,7 @@ class TextBuilder:
     def add(self, block: str, item: bool = False) -> None:
         """Append a paragraph, table or (`item`) one line of a list; `PAGE` in it starts a page."""
         block = block.strip("\n")
-        if self._parts and block.strip(" \n" + PAGE):
+        if self.length and block.strip(" \n" + PAGE):
             self._write("\n" if item and self._in_list else "\n\n")
         if block.strip(" \n" + PAGE):
             self._in_list = item
@@ -46,7 +55,7 @@ class TextBuilder:
             self.add(PAGE * breaks)
             return
         level = min(max(level, 1), 6)
-        if self._parts:
+        if self.length:
             self._write("\n\n")
         for _ in range(breaks):
             self.page()
@@ -59,7 +68,8 @@ class TextBuilder:
         self.pages.append(self.length)
 
     def parsed(self, title: str = "", warnings: tuple[str, ...] = ()) -> Parsed:
-        """Return all that was added; without a good `title` the first heading of level 1 is it."""
+        """Return all that was added; without a good `title` a heading of level 1 near the start is it."""
         title = "" if _NO_TITLE.fullmatch(title.strip()) else title.strip()
-        title = title or next((heading.text for heading in self.headings if heading.level == 1), "")
+        opening = (heading.text for heading in self.headings if heading.level == 1 and heading.start < _OPENING)
+        title = title or next(opening, "")
         return Parsed("".join(self._parts) + "\n", title, tuple(self.headings), tuple(self.pages), warnings)

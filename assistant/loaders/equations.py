@@ -9,7 +9,7 @@ def equation(element: Any) -> str:
     """Return an equation, or a part of one, in a line."""
     name = element.tag[len(M) :] if isinstance(element.tag, str) and element.tag.startswith(M) else ""
     if name == "t":
-        return element.text or ""
+        return (element.text or "").replace("\u2061", " ")  # the invisible sign of a function
     if not name and not len(element):
         return ""
     if name.endswith("Pr"):
@@ -37,7 +37,7 @@ def equation(element: Any) -> str:
             limits = "".join(f"{sign}{_grouped(part(key))}" for sign, key in (("_", "sub"), ("^", "sup")) if part(key))
             return f"{_property(element, 'naryPr/chr', '∫')}{limits} {part('e')}"
         case "func":
-            return f"{part('fName')}({part('e')})"
+            return f"{part('fName').strip()} {part('e')}"
         case "limLow" | "limUpp":
             return f"{part('e')}_{_grouped(part('lim'))}"
         case "m":

@@ -12,6 +12,8 @@ from assistant.errors import DocumentError
 from assistant.loaders.zips import open_zip, read_member
 
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # the container of the formats before 2007, and of encrypted files
+OLD_FORMAT = "it is in the format of Office before 2007, which is not supported: save it as .docx, .xlsx or .pptx"
+MANIFEST = "META-INF/manifest.xml"  # of OpenDocument; the only part that may name a DTD, and is never parsed
 _MAX_MEMBERS = 10_000  # a long presentation has a dozen for each slide
 # A file set to "read-only" by Excel is encrypted with this, as MS-OFFCRYPTO 2.2.3 tells.
 _KNOWN_PASSWORD = "VelvetSweatshop"
@@ -77,22 +79,35 @@ def open_office(data: bytes) -> zipfile.ZipFile:
     Raises `DocumentError` when it is none, damaged, unpacks to too much, or declares XML entities, which office
     files never do and attacks are made of.
     """
+    if data.startswith(OLE):
+        raise DocumentError(OLD_FORMAT)
+    if not data.startswith(b"PK"):
+        raise DocumentError("it is no office file")
     opened = open_zip(data, _MAX_MEMBERS)
     for member in opened.infolist():
-        if member.filename.lower().endswith((".xml", ".rels", ".vml")):
-            content = read_member(opened, member)
-            if any("<!DOCTYPE".encode(encoding) in content for encoding in ("utf-8", "utf-16-le", "utf-16-be")):
-                raise DocumentError("it declares XML entities, as attacks do and no office program writes")
+        if member.filename.lower().endswith((".xml", ".rels", ".vml")) and member.filename != MANIFEST:
+            _refuse_entities(read_member(opened, member))
     return opened
 
 
-def read_xml(opened: zipfile.ZipFile, name: str) -> Any:
-    """Return the root of a member as lxml element, the strict variant as the usual one."""
-    from lxml import etree
+def _refuse_entities(content: bytes) -> None:
+    if any("<!DOCTYPE".encode(encoding) in content for encoding in ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")):
+        raise DocumentError("it declares XML entities, as attacks do and no office program writes")
 
-    content = read_member(opened, name)
+
+def usual_xml(content: bytes) -> bytes:
+    """Return XML of the strict variant as that of the usual one; raises `DocumentError` when it declares entities."""
+    _refuse_entities(content)
     for strict, usual in _STRICT.items():
         content = content.replace(strict, usual)
+    return content
+
+
+def read_xml(opened: zipfile.ZipFile, name: str) -> Any:
+    """Return the root of a member as lxml element."""
+    from lxml import etree
+
+    content = usual_xml(read_member(opened, name))
     with parsing():
         return etree.fromstring(content, etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False))
 
@@ -128,6 +143,12 @@ def _resolve(folder: str, target: str) -> str:
         elif step not in ("", "."):
             steps.append(step)
     return "/".join(steps)
+
+
+def refuse_encrypted_opendocument(opened: zipfile.ZipFile) -> None:
+    """Raise `DocumentError` for an encrypted OpenDocument file; no library here opens one."""
+    if MANIFEST in opened.namelist() and b"encryption-data" in read_member(opened, MANIFEST):
+        raise DocumentError("it is protected by a password, which can't be given for OpenDocument: save it without one")
 
 
 def core_title(opened: zipfile.ZipFile) -> str:

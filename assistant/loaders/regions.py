@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from assistant.loaders.tables import Rows
 
@@ -130,7 +131,7 @@ def _split_columns(rows: Rows) -> list[Rows]:
         if used[column] and not used[column - 1] and column - cuts[-1] > 2 and _starts_table(rows, used, column):
             cuts.append(column)
     cuts.append(width)
-    return [[row[left:right] for row in rows] for left, right in zip(cuts, cuts[1:], strict=False)]
+    return [[row[left:right] for row in rows] for left, right in pairwise(cuts)]
 
 
 def _starts_table(rows: Rows, used: Sequence[bool], column: int) -> bool:

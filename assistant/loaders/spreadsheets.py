@@ -10,7 +10,7 @@ from typing import Any
 from assistant.documents import Parsed, clean_line
 from assistant.errors import DocumentError
 from assistant.loaders.building import TextBuilder
-from assistant.loaders.office import OLE, core_title, decrypted, open_office, parsing
+from assistant.loaders.office import OLE, core_title, decrypted, open_office, parsing, refuse_encrypted_opendocument
 from assistant.loaders.regions import Merge, regions
 from assistant.loaders.tables import table_blocks
 from assistant.loaders.zips import read_member
@@ -27,7 +27,8 @@ def load_spreadsheet(data: bytes, passwords: Sequence[str]) -> Parsed:
     Raises `DocumentError` when it is damaged, no spreadsheet, or protected by a password that isn't known.
     """
     data = decrypted(data, passwords)
-    title, warnings = "", []
+    title = ""
+    warnings: list[str] = []
     if not data.startswith(OLE):
         title, warnings = _look_at(open_office(data))
     builder = TextBuilder()
@@ -47,17 +48,16 @@ def load_spreadsheet(data: bytes, passwords: Sequence[str]) -> Parsed:
 def _look_at(opened: zipfile.ZipFile) -> tuple[str, list[str]]:
     """Return the title and warnings of a workbook; refuse one whose sheets would fill the memory."""
     names = opened.namelist()
-    if "mimetype" in names and "META-INF/manifest.xml" in names:
-        if b"encryption-data" in read_member(opened, "META-INF/manifest.xml"):
-            raise DocumentError("it is protected by a password; OpenDocument files must be saved without one")
-        return "", []
+    refuse_encrypted_opendocument(opened)
     missing = 0
     for name in names:
         if name.startswith("xl/worksheets/") and name.endswith(".xml"):
             content = read_member(opened, name)
             missing += len(_NO_VALUE.findall(content))
             _check_extent(content)
-    return core_title(opened), [f"{missing} formulas have no stored value: open the file in its program and save it"] if missing else []
+    return core_title(opened), [
+        f"{missing} formulas have no stored value: open the file in its program and save it"
+    ] if missing else []
 
 
 def _check_extent(content: bytes) -> None:

@@ -108,7 +108,7 @@ def _read_levels(elements: list[Any]) -> dict[int, _Level]:
 
 
 def _number(number: int, style: str) -> str:
-    if style in ("lowerLetter", "upperLetter") and 0 < number:
+    if style in ("lowerLetter", "upperLetter") and number > 0:
         letter = "abcdefghijklmnopqrstuvwxyz"[(number - 1) % 26] * min((number - 1) // 26 + 1, 4)
         return letter.upper() if style == "upperLetter" else letter
     if style in ("lowerRoman", "upperRoman") and 0 < number < 4000:
