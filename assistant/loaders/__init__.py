@@ -7,16 +7,22 @@ from functools import partial
 from assistant.documents import Parsed
 from assistant.errors import DocumentError
 from assistant.loaders.archives import ARCHIVES, load_tar, load_zip
+from assistant.loaders.delimited import load_delimited
+from assistant.loaders.docx import load_docx
 from assistant.loaders.epub import load_epub
 from assistant.loaders.html import load_html
 from assistant.loaders.kinds import ENCRYPTED_OFFICE, OLD_FORMATS, PACKED, recognise, with_article
 from assistant.loaders.mail import load_mail, load_mailbox
 from assistant.loaders.markdown import load_markdown
 from assistant.loaders.notebook import load_notebook
+from assistant.loaders.odt import load_odt
 from assistant.loaders.outlook import load_outlook
 from assistant.loaders.pdf import load_pdf
+from assistant.loaders.pptx import load_pptx
 from assistant.loaders.restructured import load_restructured
+from assistant.loaders.rtf import load_rtf
 from assistant.loaders.source import RULES, load_source
+from assistant.loaders.spreadsheets import load_spreadsheet
 from assistant.loaders.structured import load_json, load_json_lines
 from assistant.loaders.subtitles import load_subtitles
 from assistant.loaders.text import load_text
@@ -56,6 +62,18 @@ LOADERS: dict[str, Loader] = {
     ".htm": _plain(load_html),
     ".xhtml": _plain(load_html),
     ".pdf": _plain(load_pdf),
+    ".docx": load_docx,
+    ".docm": load_docx,
+    ".pptx": load_pptx,
+    ".odt": _plain(load_odt),
+    ".rtf": _plain(load_rtf),
+    ".xlsx": load_spreadsheet,
+    ".xlsm": load_spreadsheet,
+    ".xlsb": load_spreadsheet,
+    ".xls": load_spreadsheet,
+    ".ods": load_spreadsheet,
+    ".csv": _plain(load_delimited),
+    ".tsv": _plain(load_delimited),
     ".rst": _plain(load_restructured),
     ".ipynb": _plain(load_notebook),
     ".json": _plain(load_json),

@@ -4,6 +4,8 @@ import re
 from itertools import zip_longest
 from typing import Any
 
+from assistant.loaders.tables import table_blocks
+
 _SKIPPED = {
     *("script", "style", "noscript", "template", "head", "title", "meta", "link", "svg", "canvas", "video", "audio"),
     *("object", "embed", "iframe", "map", "input", "select", "option", "textarea", "button", "datalist", "rp", "rt"),
@@ -133,7 +135,7 @@ def _write_table(element: Any, writer: _Writer) -> None:
         for cell in cells:
             writer.blocks += _blocks(cell)
         return
-    writer.blocks += table_blocks(_grid(rows))
+    writer.blocks += _rows_as_blocks(_grid(rows))
 
 
 def _grid(rows: list[Any]) -> list[list[str]]:
@@ -172,7 +174,7 @@ def _span(value: str | None) -> int:
     return min(max(int(digits.group(1)), 1), _MAX_SPAN) if digits else 1
 
 
-def table_blocks(grid: list[list[str]]) -> list[str]:
+def _rows_as_blocks(grid: list[list[str]]) -> list[str]:
     """Return rows of cells as a Markdown table, or as lines where they are no table.
 
     Empty rows and columns go; signs that stand in a cell of their own join the number they belong to. One column
@@ -192,9 +194,7 @@ def table_blocks(grid: list[list[str]]) -> list[str]:
         return [
             "\n".join(f"- {row[1]}" if not row[0].strip("()")[:1].isalnum() or row[0] == "o" else " ".join(row) for row in rows)
         ]
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-    lines.insert(1, "|" + " --- |" * len(rows[0]))
-    return ["\n".join(lines)]
+    return list(table_blocks(rows))
 
 
 def _join_signs(row: list[str]) -> list[str]:

@@ -7,6 +7,7 @@ from assistant.errors import DocumentError
 from assistant.loaders.zips import open_zip, read_member
 
 ENCRYPTED_OFFICE = "an Office file protected by a password"
+_MAX_MEMBERS = 10_000  # of office files; archives are held to fewer by their loader
 _OLE2 = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _TEXT_PDF = (b"endobj", b"%%EOF", b"startxref")
 _NAMES = {
@@ -89,7 +90,7 @@ def recognise(data: bytes) -> Kind:
 
 def _zip_kind(data: bytes) -> Kind:
     try:
-        opened = open_zip(data)
+        opened = open_zip(data, _MAX_MEMBERS)
     except DocumentError:
         return Kind(".zip", "a ZIP archive, damaged")
     names = set(opened.namelist())

@@ -6,11 +6,11 @@ from typing import Any
 from assistant.decoding import decode_text
 from assistant.documents import Heading, Parsed
 from assistant.errors import DocumentError
+from assistant.loaders.tables import table_blocks
 
 _MAX_COLUMNS = 12
 _MAX_CELL = 200  # characters; rows with longer ones are written as paragraphs
 _MAX_DEPTH = 60
-_GROUP = 15  # rows under one header, so that a chunk mostly has one
 
 
 def load_json(data: bytes) -> Parsed:
@@ -77,13 +77,8 @@ def _table(records: list[dict[str, Any]]) -> str:
     flat = all(not isinstance(cell, list | dict) and len(str(cell)) <= _MAX_CELL for cell in cells)
     if not flat or not columns or len(columns) > _MAX_COLUMNS or len(records) < 2:
         return ""
-    head = f"{_row(columns)}\n|{' --- |' * len(columns)}"
-    rows = [_row([_written(record.get(column)) for column in columns]) for record in records]
-    return "\n\n".join("\n".join([head, *rows[start : start + _GROUP]]) for start in range(0, len(rows), _GROUP))
-
-
-def _row(cells: list[str]) -> str:
-    return "| " + " | ".join(" ".join(str(cell).split()).replace("|", "\\|") for cell in cells) + " |"
+    rows = [[_written(record.get(column)) for column in columns] for record in records]
+    return "\n\n".join(table_blocks([list(map(str, columns)), *rows]))
 
 
 def _written(value: Any) -> str:

@@ -13,19 +13,19 @@ _SMALL = 10_000_000  # bytes, unpacked; less harms nobody, whatever its ratio
 _BLOCK = 1 << 20
 
 
-def open_zip(data: bytes) -> zipfile.ZipFile:
+def open_zip(data: bytes, max_members: int = MAX_MEMBERS) -> zipfile.ZipFile:
     """Open a ZIP file by its directory; nothing is unpacked yet.
 
-    Raises `DocumentError` when it is none, is damaged, or says it has over 2,000 members, unpacks to over 200 MB, or
-    to over 100 times its size.
+    Raises `DocumentError` when it is none, is damaged, or says it has over `max_members`, unpacks to over 200 MB,
+    or to over 100 times its size.
     """
     try:
         opened = zipfile.ZipFile(io.BytesIO(data))
     except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, OSError) as error:
         raise DocumentError(f"it is damaged ({error})") from None
     members = opened.infolist()
-    if len(members) > MAX_MEMBERS:
-        raise DocumentError(f"it holds {len(members):,} files, over the limit of {MAX_MEMBERS:,}")
+    if len(members) > max_members:
+        raise DocumentError(f"it holds {len(members):,} files, over the limit of {max_members:,}")
     size = sum(member.file_size for member in members)
     if size > MAX_BYTES:
         raise DocumentError(f"it unpacks to {size / 1e6:.0f} MB, over the limit of {MAX_BYTES / 1e6:.0f}")
