@@ -43,10 +43,11 @@ def load_zip(data: bytes, passwords: Sequence[str], supported: Callable[[str], b
         left -= len(unpacked)
         parts.append(Part(member.filename, unpacked))
     if locked:
-        reason = "it is protected by a password: set ASSISTANT_PASSWORDS"
+        given = "and none in ASSISTANT_PASSWORDS opens it" if passwords else "set ASSISTANT_PASSWORDS"
+        reason = f"it is protected by a password{', ' if passwords else ': '}{given}"
         if not parts:
             raise DocumentError(reason)
-        warnings.append(f"{locked} of its members: {reason}")
+        warnings.append(f"members that can't be opened: {locked}; {reason}")
     return _archive(parts, warnings)
 
 
@@ -103,9 +104,9 @@ def _choose(names: Iterable[str], supported: Callable[[str], bool]) -> tuple[set
     warnings = []
     if others:
         kinds = ", ".join(f"{suffix} {count}" for suffix, count in others.most_common(5))
-        warnings.append(f"{others.total()} files of unsupported formats are not read ({kinds})")
+        warnings.append(f"files of unsupported formats are not read: {others.total()} ({kinds})")
     if archives:
-        warnings.append(f"{archives} archives inside of it are not read")
+        warnings.append(f"archives inside of it are not read: {archives}")
     return chosen, warnings
 
 

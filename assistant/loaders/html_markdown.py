@@ -135,7 +135,9 @@ def _write_table(element: Any, writer: _Writer) -> None:
         for cell in cells:
             writer.blocks += _blocks(cell)
         return
-    writer.blocks += _rows_as_blocks(_grid(rows))
+    shapes = [[cell.tag for cell in row if cell.tag in ("td", "th")] for row in rows]
+    labelled = sum(shape == ["th", "td"] for shape in shapes) * 2 > len(shapes) and shapes[0] != ["th", "th"]
+    writer.blocks += _rows_as_blocks(_grid(rows), labelled)
 
 
 def _grid(rows: list[Any]) -> list[list[str]]:
@@ -174,15 +176,15 @@ def _span(value: str | None) -> int:
     return min(max(int(digits.group(1)), 1), _MAX_SPAN) if digits else 1
 
 
-def _rows_as_blocks(grid: list[list[str]]) -> list[str]:
+def _rows_as_blocks(grid: list[list[str]], labelled: bool) -> list[str]:
     """Return rows of cells as a Markdown table, or as lines where they are no table.
 
     Empty rows and columns go; signs that stand in a cell of their own join the number they belong to. One column
-    becomes paragraphs, bullets beside texts a list.
+    becomes paragraphs, bullets beside texts a list; so do texts whose rows are `labelled` by their first cell.
     """
     rows = [_join_signs(row) for row in grid]
     columns = [column for column in zip_longest(*rows, fillvalue="") if any(column)]
-    rows = [list(row) for row in zip(*columns, strict=True) if any(row)]
+    rows = [list(row) for row in zip(*_join_columns(columns), strict=True) if any(row)]
     if not rows:
         return []
     if len(rows[0]) == 1:
@@ -194,7 +196,23 @@ def _rows_as_blocks(grid: list[list[str]]) -> list[str]:
         return [
             "\n".join(f"- {row[1]}" if not row[0].strip("()")[:1].isalnum() or row[0] == "o" else " ".join(row) for row in rows)
         ]
-    return list(table_blocks(rows))
+    if labelled and len(rows[0]) == 2:
+        return ["\n".join(f"- {label}: {text}" if label and text else f"- {label or text}" for label, text in rows)]
+    # Without a name for the first column a second row may go on with the header.
+    header_rows = 2 if len(rows) > 2 and not rows[0][0] and not rows[1][0] else 1
+    return list(table_blocks(rows, header_rows))
+
+
+def _join_columns(columns: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Join a column without a header to the one before it where no row has a text in both: a header spans them."""
+    joined: list[tuple[str, ...]] = []
+    for column in columns:
+        headless = joined and any(any(joined[-1][:rows]) and not any(column[:rows]) for rows in (1, 2))
+        if headless and not any(a and b for a, b in zip(joined[-1], column, strict=True)):
+            joined[-1] = tuple(a or b for a, b in zip(joined[-1], column, strict=True))
+        else:
+            joined.append(column)
+    return joined
 
 
 def _join_signs(row: list[str]) -> list[str]:

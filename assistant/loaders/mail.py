@@ -82,7 +82,8 @@ def mail_name(subject: str) -> str:
 
 def header(message: "Message[str, str]", name: str) -> str:
     """Return a header as text, however it is encoded; empty when it is missing."""
-    return decoded_header(str(message.get(name, "")))
+    # `get` would replace bytes that are no ASCII.
+    return decoded_header(next((str(value) for key, value in message.raw_items() if key.lower() == name.lower()), ""))
 
 
 def decoded_header(raw: str) -> str:

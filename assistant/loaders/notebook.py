@@ -34,7 +34,7 @@ def load_notebook(data: bytes) -> Parsed:
     headings = markdown_headings(text)
     title = next((heading.text for heading in headings if heading.level == 1), "")
     cut = sum("[the rest of the output is left out]" in block for block in blocks)
-    warnings = (f"long outputs of {cut} cells were cut",) if cut else ()
+    warnings = (f"long outputs were cut in cells: {cut}",) if cut else ()
     return Parsed(text, title, headings, warnings=(*decoded.warnings, *warnings))
 
 

@@ -9,7 +9,7 @@ _NAME = r"[\w$]+"
 _MODIFIERS = (
     r"(?:(?:export|default|declare|public|private|protected|internal|static|final|abstract|sealed|open|override|virtual"
     r"|async|unsafe|inline|data|suspend|partial|readonly|extern|pub(?:\([^)]*\))?|const|fileprivate|mutating|native"
-    r"|synchronized|extern\s+\"C\")\s+)*"
+    r"|synchronized|extern\s+\"C\")\s+)*+"
 )
 _PYTHON = re.compile(rf"^(?P<indent>[ \t]*)(?:async\s+)?(?:def|class)\s+(?P<name>{_NAME})")
 # Languages with braces: types, functions by a word, and methods by their form `type name(...) {`.
@@ -18,8 +18,8 @@ _BRACES = re.compile(
     rf"|extension|protocol|actor|func(?:\s*\([^)]*\))?|fun|fn|function\*?|type)\s+(?P<name>{_NAME}(?:\s+for\s+{_NAME})?)"
 )
 _METHOD = re.compile(
-    rf"^(?P<indent>[ \t]*)(?!(?:return|else|new|throw|if|for|while|switch|catch|using|lock|do|await|case|typedef)\b)"
-    rf"{_MODIFIERS}(?:[\w$<>\[\],.:?~]+[ \t*&]+)+(?P<name>~?[\w$:~]+)\s*\([^;]*\)?[^;=]*\{{?\s*$"
+    r"^(?P<indent>[ \t]*)(?!(?:return|else|new|throw|if|for|while|switch|catch|using|lock|do|await|case|typedef)\b)"
+    r"(?:[\w$<>\[\],.:?~]+[ \t*&]+(?!\())++(?P<name>[\w$:~]+)\s*\([^;=]*$"
 )
 _ARROW = re.compile(
     rf"^(?P<indent>)(?:export\s+)?(?:const|let|var)\s+(?P<name>{_NAME})\s*=\s*(?:async\s*)?(?:function\b|\([^)]*\)[^=]*=>|{_NAME}\s*=>)"
@@ -59,7 +59,7 @@ RULES: dict[str, tuple[re.Pattern[str], ...]] = {
     **dict.fromkeys((".log", ".css", ".scss", ".lua", ".pl", ".ps1", ".bat", ".proto", ".graphql", ".diff", ".patch"), ()),
 }
 _MAX_HEADINGS = 5000
-_LONG_LINE = 1000  # characters; longer lines are data
+_LONG_LINE = 300  # characters; longer lines are data
 
 
 def load_source(data: bytes, suffix: str) -> Parsed:
