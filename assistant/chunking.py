@@ -3,6 +3,7 @@
 import hashlib
 import re
 from bisect import bisect_right
+from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ _SMALL = 64  # a section shorter than this many tokens is joined with the next
 _LONG_SPAN = 20_000  # characters
 _WORD_LIMIT = 100  # characters; WordPiece gives up on longer words
 _LONG_WORD = re.compile(rf"[!-~]{{{_WORD_LIMIT + 1},}}")
-VERSION = 2  # raise when the same document would be cut differently: everything is then indexed again
+VERSION = 3  # raise when the same document would be cut differently: everything is then indexed again
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Chunk:
     """A half-open span of characters of a document: `document.text[start:end] == text`.
 
     `sentences` are spans relative to the chunk's text, headings left out. `page` counts from 1. `heading` is the path of
-    headings it stands under. `id` is the same for the same place, text and document.
+    headings it stands under. `id` is the same for the same text under the same headings of the same document, wherever it stands in it.
     """
 
     id: str
@@ -88,6 +89,7 @@ def chunk_document(document: Document, tokenizer: "Tokenizer", max_tokens: int =
     counts = _count(tokenizer, [text[start:end] for start, end in spans])
     headings = _heading_spans(document, spans)
     chunks: list[Chunk] = []
+    seen: Counter[str] = Counter()
     group: list[Span] = []
     used = 0
     budget = 0
@@ -98,12 +100,15 @@ def chunk_document(document: Document, tokenizer: "Tokenizer", max_tokens: int =
     def close() -> None:
         nonlocal group, used
         if group:
-            chunks.append(_chunk(document, group, headings, len(chunks)))
+            chunks.append(_chunk(document, group, headings, seen))
         group, used = [], 0
 
+    tables = _tables(text, spans, counts)
     for span, count in zip(spans, counts, strict=True):
         if span in headings and used >= _SMALL:
             close()
+        if used >= _SMALL and budget < used + tables.get(span, 0) <= used + room(span[0]):
+            close()  # the rows of a table stay under their header when they can
         if not group:
             budget = room(span[0])
         pieces = [(span, count)] if count <= budget else _fit(tokenizer, text, span, budget)
@@ -115,6 +120,22 @@ def chunk_document(document: Document, tokenizer: "Tokenizer", max_tokens: int =
             used += size
     close()
     return chunks
+
+
+def _tables(text: str, spans: list[Span], counts: list[int]) -> dict[Span, int]:
+    """Return the first rows of the tables in `text`, with the tokens of the whole table."""
+    tables: dict[Span, int] = {}
+    first: Span | None = None
+    for number, (span, count) in enumerate(zip(spans, counts, strict=True)):
+        lines = text.count("\n", spans[number - 1][1] if number else 0, span[0])
+        if lines or first is None:  # else a sentence further on in the same row
+            if not text.startswith("|", span[0]):
+                first = None
+                continue
+            if first is None or lines > 1:
+                first = span
+        tables[first] = tables.get(first, 0) + count
+    return tables
 
 
 def _heading_spans(document: Document, spans: list[Span]) -> set[Span]:
@@ -141,17 +162,12 @@ def _cut_if_long(text: str, span: Span) -> list[Span]:
     return list(pairwise(sorted(cuts)))
 
 
-def _chunk(document: Document, group: list[Span], headings: set[Span], ordinal: int) -> Chunk:
+def _chunk(document: Document, group: list[Span], headings: set[Span], seen: Counter[str]) -> Chunk:
     start, end = group[0][0], group[-1][1]
-    key = f"{document.id}\0{document.sha256}\0{ordinal}"
-    return Chunk(
-        id=hashlib.sha256(key.encode()).hexdigest()[:24],
-        document_id=document.id,
-        title=document.title,
-        start=start,
-        end=end,
-        text=document.text[start:end],
-        heading=document.heading_at(start),
-        page=document.page_at(start),
-        sentences=tuple((a - start, b - start) for a, b in group if (a, b) not in headings),
-    )
+    text, heading = document.text[start:end], document.heading_at(start)
+    sentences = tuple((a - start, b - start) for a, b in group if (a, b) not in headings)
+    content = "\0".join([document.id, _prefix(document.title, heading), text, repr(sentences)])
+    seen[content] += 1
+    key = f"{content}\0{seen[content]}"
+    id = hashlib.sha256(key.encode()).hexdigest()[:24]
+    return Chunk(id, document.id, document.title, start, end, text, heading, document.page_at(start), sentences)

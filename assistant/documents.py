@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from assistant.errors import DocumentError
 
@@ -54,7 +55,7 @@ class Document:
     """A text with its places. `id` is the path of its file under the corpus folder, with forward slashes.
 
     What lies in another file has that file's path and then its own: `mails/offer.eml/prices.xlsx`; its `file` is
-    `mails/offer.eml`. `sha256` is of the bytes it was read from.
+    `mails/offer.eml`. `sha256` is of the bytes it was read from. `language` is a code of ISO 639-1, empty when it isn't known.
     """
 
     id: str
@@ -65,6 +66,7 @@ class Document:
     sha256: str
     warnings: tuple[str, ...] = ()
     inside: str = ""
+    language: str = ""
 
     @property
     def file(self) -> str:
@@ -97,6 +99,11 @@ class Loaded:
     sha256: str
     documents: tuple[Document, ...]
     warnings: tuple[str, ...] = ()
+
+    @property
+    def all_warnings(self) -> tuple[str, ...]:
+        """The warnings of the documents, then those about what else is in the file."""
+        return tuple(dict.fromkeys([*(line for document in self.documents for line in document.warnings), *self.warnings]))
 
 
 def clean_line(text: str, length: int = _TITLE_LENGTH) -> str:
@@ -149,22 +156,37 @@ def corpus_files(corpus: Path) -> Iterator[tuple[str, Path]]:
             yield path.relative_to(root).as_posix(), path
 
 
+def check_file(path: Path, max_bytes: int) -> None:
+    """Raise `DocumentError` when `path` is no regular file, can't be opened, or is too large."""
+    with _opened(path, max_bytes):
+        pass
+
+
 def read_file(path: Path, max_bytes: int) -> bytes:
     """Return the bytes of a regular file; `DocumentError` says why it can't be read."""
+    with _opened(path, max_bytes) as file:
+        try:
+            return file.read()
+        except OSError as error:
+            raise DocumentError(f"it can't be read ({error.strerror or error})") from None
+
+
+def _opened(path: Path, max_bytes: int) -> BinaryIO:
     try:
         # Without O_NONBLOCK opening a pipe would wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise DocumentError("it is not a regular file")
-            if status.st_size > max_bytes:
-                raise DocumentError(
-                    f"it has {status.st_size / 1e6:.0f} MB, over the limit of {max_bytes / 1e6:.0f}; raise ASSISTANT_UPLOAD_MB"
-                )
-            return file.read()
     except OSError as error:
         raise DocumentError(f"it can't be opened ({error.strerror or error})") from None
+    status = os.fstat(descriptor)
+    problem = ""
+    if not stat.S_ISREG(status.st_mode):
+        problem = "it is not a regular file"
+    elif status.st_size > max_bytes:
+        problem = f"it has {status.st_size / 1e6:.0f} MB, over the limit of {max_bytes / 1e6:.0f}; raise ASSISTANT_UPLOAD_MB"
+    if problem:
+        os.close(descriptor)
+        raise DocumentError(problem)
+    return os.fdopen(descriptor, "rb")
 
 
 def load_file(path: Path, id: str, max_bytes: int, passwords: Sequence[str] = ()) -> Loaded:
@@ -183,16 +205,20 @@ def load_file(path: Path, id: str, max_bytes: int, passwords: Sequence[str] = ()
 
 
 def _load(data: bytes, id: str, inside: str, passwords: Sequence[str], documents: list[Document], warnings: list[str]) -> None:
+    from assistant.languages import language_of
     from assistant.loaders import parse
 
     if not data.strip():
         raise DocumentError("it is empty")
     parsed = parse(data, Path(id).suffix.lower(), passwords)
     if parsed.text.strip():
-        title = clean_line(parsed.title) or clean_line(Path(id).stem.replace("_", " ").replace("-", " "))
+        title = clean_line(parsed.title) or title_of(id)
         headings = tuple(Heading(h.start, h.level, clean_line(h.text)) for h in parsed.headings if clean_line(h.text))
         sha256 = hashlib.sha256(data).hexdigest()
-        documents.append(Document(id, title, parsed.text, headings, parsed.pages, sha256, parsed.warnings, inside))
+        warnings_here = (*parsed.warnings, *(["mostly a table"] if _mostly_table(parsed.text) else []))
+        documents.append(
+            Document(id, title, parsed.text, headings, parsed.pages, sha256, warnings_here, inside, language_of(parsed.text))
+        )
     elif not parsed.parts:
         raise DocumentError("no text was found in it")
     else:
@@ -213,6 +239,16 @@ def _load(data: bytes, id: str, inside: str, passwords: Sequence[str], documents
             _load(part.data, part_id, id, passwords, documents, warnings)
         except DocumentError as error:
             warnings.append(f"{name}: {error}")
+
+
+def _mostly_table(text: str) -> bool:
+    """Whether over half of the characters stand in rows of Markdown tables."""
+    return 2 * sum(len(line) for line in text.split("\n") if line.startswith("|")) > len(text)
+
+
+def title_of(id: str) -> str:
+    """Return the title of a document whose text has none: its file's name in words."""
+    return clean_line(Path(id).stem.replace("_", " ").replace("-", " "))
 
 
 def _part_name(name: str) -> str:
