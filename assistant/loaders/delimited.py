@@ -67,11 +67,11 @@ def find_delimiter(text: str) -> str:
             best, best_share = delimiter, share
     if best:
         return best
-    # Ragged rows: what stands in nearly every line.
+    # Ragged rows: what stands in most lines.
     lines = [line for line in sample.split("\n") if line.strip()]
     held = {delimiter: sum(delimiter in line for line in lines) for delimiter in _DELIMITERS}
     most = max(held, key=lambda delimiter: held[delimiter])
-    return most if held[most] >= 0.9 * len(lines) else ""
+    return most if held[most] >= 0.7 * len(lines) else ""
 
 
 def _rows(text: str, delimiter: str) -> list[list[str]]:
