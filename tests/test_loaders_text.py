@@ -115,7 +115,7 @@ CODE = {
         [(1, "Order"), (2, "names")],
     ),
     ".c": (
-        'int main(int c, char **v)\n{\n    puts("x");\n}\nstruct point {\n};\nchar *name(void) {\n}\n',
+        '/* they\n   are (so\n*/\nint main(int c, char **v)\n{\n    puts("x");\n}\nstruct point {\n};\nchar *name(void) {\n}\n',
         [(1, "main"), (1, "point"), (1, "name")],
     ),
     ".go": ("func (s *Server) Run(x int) error {\n}\ntype T struct {\n}\n", [(1, "Run"), (1, "T")]),

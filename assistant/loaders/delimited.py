@@ -6,11 +6,10 @@ from collections import Counter
 
 from assistant.documents import Parsed, decode
 from assistant.errors import DocumentError
-from assistant.loaders.building import TextBuilder
+from assistant.loaders.building import MAX_TEXT, TOO_LONG, TextBuilder
 from assistant.loaders.regions import regions
 from assistant.loaders.tables import table_blocks
 
-MAX_TEXT = 5_000_000  # characters
 _SAMPLE = 50_000  # characters looked at to find the delimiter
 _DELIMITERS = ",;\t|"
 _FIELD_LINES = 50  # a field of more lines is no field but a quotation mark that is never closed
@@ -25,7 +24,7 @@ def load_delimited(data: bytes) -> Parsed:
     warnings: tuple[str, ...] = ()
     if len(text) > MAX_TEXT:
         text = text[: text.rfind("\n", 0, MAX_TEXT) + 1 or MAX_TEXT]
-        warnings = (f"only the first {MAX_TEXT / 1e6:.0f} million characters are read; split the file",)
+        warnings = (TOO_LONG,)
     told = re.match(r"sep=(.)\n", text)
     if told:
         text = text[told.end() :]
@@ -68,11 +67,11 @@ def find_delimiter(text: str) -> str:
             best, best_share = delimiter, share
     if best:
         return best
-    # Ragged rows: what stands in nearly every line.
+    # Ragged rows: what stands in most lines.
     lines = [line for line in sample.split("\n") if line.strip()]
     held = {delimiter: sum(delimiter in line for line in lines) for delimiter in _DELIMITERS}
     most = max(held, key=lambda delimiter: held[delimiter])
-    return most if held[most] >= 0.9 * len(lines) else ""
+    return most if held[most] >= 0.7 * len(lines) else ""
 
 
 def _rows(text: str, delimiter: str) -> list[list[str]]:

@@ -8,13 +8,13 @@ from typing import Any
 
 from assistant.documents import Parsed, Part
 from assistant.errors import DocumentError
-from assistant.loaders.building import PAGE, TextBuilder, picture
+from assistant.loaders.building import MAX_TEXT, PAGE, TOO_LONG, TextBuilder, picture
 from assistant.loaders.charts import chart_blocks, drawing_text
 from assistant.loaders.equations import M, equation
 from assistant.loaders.office import core_title, decrypted, links, open_office, parsing, read_xml, usual_xml
 from assistant.loaders.regions import header_rows
 from assistant.loaders.tables import table_blocks
-from assistant.loaders.word_lists import Numbering, Style, W, read_numbering, read_styles, value
+from assistant.loaders.word_lists import Numbering, Style, W, read_numbering, read_styles, switched_on, value, within
 from assistant.loaders.zips import read_member
 
 _R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
@@ -75,6 +75,9 @@ class _Reader:
         self.builder.page()
         for element in _top_level(content):
             self._block(element)
+            if self.builder.length > MAX_TEXT:
+                self.warnings[TOO_LONG] = None
+                break
         self._headers_and_footers()
         if len(self.builder.pages) == 1 or (not self.rendered and len(self.builder.pages) != self._told_pages()):
             self.builder.pages.clear()
@@ -125,41 +128,38 @@ class _Reader:
             for child in _choice(element):
                 self._block(child)
 
-    def _style_chain(self, paragraph: Any) -> list[Style]:
+    def _style_chain(self, properties: Any) -> list[Style]:
         chain: list[Style] = []
-        key = value(paragraph, "pPr/pStyle")
+        key = value(properties, "pStyle")
         while key in self.styles and len(chain) < 20:
             chain.append(self.styles[key])
             key = chain[-1].based_on
         return chain
 
     def _paragraph(self, paragraph: Any) -> None:
-        chain = self._style_chain(paragraph)
+        properties = paragraph.find(W + "pPr")
+        chain = self._style_chain(properties)
         if chain and chain[0].name.startswith("toc "):
             return  # a table of contents repeats the headings
-        outline = value(paragraph, "pPr/outlineLvl")
+        outline = value(properties, "outlineLvl")
         levels = [style.level for style in chain if style.level is not None]
         level = (int(outline) + 1) % 10 if outline.isdigit() else next(iter(levels), 0)
-        mark, depth = self._mark(paragraph, chain)
+        mark, depth = self._mark(paragraph, properties, chain)
         text = self._inline(paragraph)
         plain = text.replace(PAGE, "").strip()
-        if (
-            not self.rendered
-            and value(paragraph, "pPr/pageBreakBefore") not in ("0", "false")
-            and _has(paragraph, "pPr/pageBreakBefore")
-        ):
+        if not self.rendered and switched_on(properties, "pageBreakBefore"):
             text = PAGE + text
         if plain and level and len(plain) <= _HEADING_LENGTH:
             self.builder.heading(level, text if mark in ("", "-") else f"{mark} {text}")
         elif plain and mark:
             self.builder.add(f"{'  ' * min(depth, 8)}{mark} {' '.join(text.split())}", item=True)
-        else:
+        elif text:
             self.builder.add("\n".join(re.sub(" {2,}", " ", line).strip() for line in text.split("\n")))
         self._flush()
 
-    def _mark(self, paragraph: Any, chain: list[Style]) -> tuple[str, int]:
+    def _mark(self, paragraph: Any, properties: Any, chain: list[Style]) -> tuple[str, int]:
         """Return what the list puts before a paragraph, and the depth of its item; "" when it is in no list."""
-        list_id, list_level = value(paragraph, "pPr/numPr/numId"), value(paragraph, "pPr/numPr/ilvl")
+        list_id, list_level = value(properties, "numPr/numId"), value(properties, "numPr/ilvl")
         for style in chain:
             list_id = list_id or style.list_id
             list_level = list_level or style.list_level
@@ -200,7 +200,7 @@ class _Reader:
         return ""
 
     def _run(self, run: Any) -> str:
-        if _has(run, "rPr/vanish") and value(run, "rPr/vanish") not in ("0", "false"):
+        if switched_on(run, "rPr/vanish"):
             if run.find(W + "t") is not None:
                 self.warnings["hidden text is not read"] = None
             return ""
@@ -302,7 +302,7 @@ class _Reader:
             text = self._cell(cell)
             breaks = max(breaks, text.count(PAGE))
             text = text.replace(PAGE, "")
-            if not _has(cell, "tcPr/vMerge"):
+            if within(cell, "tcPr/vMerge") is None:
                 above.pop(column, None)
             elif value(cell, "tcPr/vMerge") == "restart" or text:
                 above[column] = text if len(text) <= 60 else ""
@@ -319,7 +319,8 @@ class _Reader:
         pieces: list[str] = []
         for element in cell:
             if element.tag == W + "p":
-                mark, _ = self._mark(element, self._style_chain(element))
+                properties = element.find(W + "pPr")
+                mark, _ = self._mark(element, properties, self._style_chain(properties))
                 pieces.append(f"{mark} {self._inline(element)}" if mark else self._inline(element))
             elif element.tag == W + "tbl":
                 pieces.append("; ".join(", ".join(filter(None, map(self._cell, _cells(row)))) for row in _rows(element)))
@@ -333,10 +334,6 @@ class _Reader:
         return " ".join(" ".join(pieces).split())
 
 
-def _has(element: Any, path: str) -> bool:
-    return element.find("/".join(W + step for step in path.split("/"))) is not None
-
-
 def _choice(element: Any) -> Any:
     """Return the variant of some content that new programs show; the others say the same for old ones."""
     for name in ("Choice", "Fallback"):
@@ -347,7 +344,7 @@ def _choice(element: Any) -> Any:
 
 
 def _rows(table: Any) -> list[Any]:
-    return [row for row in _found(table, W + "tr") if not _has(row, "trPr/del")]
+    return [row for row in _found(table, W + "tr") if within(row, "trPr/del") is None]
 
 
 def _cells(row: Any) -> list[Any]:

@@ -102,7 +102,7 @@ def _zip_kind(data: bytes) -> Kind:
             suffix = ".zip"
     elif "META-INF/container.xml" in names:
         suffix = ".epub"
-    if suffix == ".zip" and "[Content_Types].xml" in names:
+    if suffix == ".zip" and not names.isdisjoint(("[Content_Types].xml", "_rels/.rels")):
         for name in sorted(names):
             if name.startswith(("word/", "ppt/", "xl/")):
                 suffix = {"w": ".docx", "p": ".pptx", "x": ".xlsx"}[name[0]]

@@ -71,8 +71,11 @@ def load_source(data: bytes, suffix: str) -> Parsed:
     text = decoded.text
     headings: list[Heading] = []
     offset = 0
+    comment = False  # inside of /* and */
     for line in text.split("\n"):
-        if len(line) <= _LONG_LINE and line.strip() and len(headings) < _MAX_HEADINGS:
+        if _BRACES in RULES[suffix] and (comment or line.lstrip().startswith("/*")):
+            comment = "*/" not in line
+        elif len(line) <= _LONG_LINE and line.strip() and len(headings) < _MAX_HEADINGS:
             for rule in RULES[suffix]:
                 match = rule.match(line)
                 level = _level(match) if match else 0

@@ -1,6 +1,7 @@
 """Spreadsheets through python-calamine: each sheet a heading, each table on it in Markdown with its header."""
 
 import datetime
+import functools
 import io
 import re
 import zipfile
@@ -9,15 +10,16 @@ from typing import Any
 
 from assistant.documents import Parsed, clean_line
 from assistant.errors import DocumentError
-from assistant.loaders.building import TextBuilder
+from assistant.loaders.building import MAX_TEXT, TOO_LONG, TextBuilder
 from assistant.loaders.office import OLE, core_title, decrypted, open_office, parsing, refuse_encrypted_opendocument
 from assistant.loaders.regions import Merge, regions
 from assistant.loaders.tables import table_blocks
 from assistant.loaders.zips import read_member
 
 MAX_CELLS = 8_000_000  # of one sheet's rectangle; calamine holds it whole, 32 bytes a cell
-MAX_TEXT = 5_000_000  # characters
-_CELL = re.compile(rb"""\br\s*=\s*["']([A-Z]{1,3})(\d{1,7})["']""")
+_BLOCK = 1 << 22
+_COLUMN = re.compile(rb""" r=["']([A-Z]{1,3})\d""")
+_ROW = re.compile(rb"""row [^>]{,60}?r=["'](\d{1,7})""")
 _NO_VALUE = re.compile(rb"</(?:\w+:)?f>\s*(?:</(?:\w+:)?c>|<(?:\w+:)?v\s*/>|<(?:\w+:)?v></(?:\w+:)?v>)")
 
 
@@ -61,19 +63,19 @@ def _look_at(opened: zipfile.ZipFile) -> tuple[str, list[str]]:
 
 
 def _check_extent(content: bytes) -> None:
-    rows, columns = {0}, {0}
-    for letters, digits in set(_CELL.findall(content)):
-        column = 0
-        for letter in letters:
-            column = column * 26 + letter - 64
-        rows.add(int(digits))
-        columns.add(column)
-    rows.discard(0)
-    columns.discard(0)
-    if rows and columns:
-        cells = (max(rows) - min(rows) + 1) * (max(columns) - min(columns) + 1)
-        if cells > MAX_CELLS:
-            raise DocumentError(f"the cells of a sheet are too far apart: it spans {max(rows):,} rows and {max(columns):,} columns")
+    """Refuse a sheet whose cells span a rectangle too large for the memory, with whatever little in it."""
+    letters: set[bytes] = set()
+    rows: set[bytes] = set()
+    for start in range(0, len(content), _BLOCK):
+        block = content[start : start + _BLOCK + 100]
+        letters.update(_COLUMN.findall(block))
+        rows.update(_ROW.findall(block))
+    top, bottom = min(map(int, rows), default=1), max(map(int, rows), default=1)
+    columns = [functools.reduce(lambda column, letter: column * 26 + letter - 64, name, 0) for name in letters]
+    if columns and (bottom - top + 1) * (max(columns) - min(columns) + 1) > MAX_CELLS:
+        raise DocumentError(
+            f"the cells of a sheet are too many or too far apart: {bottom:,} rows and {max(columns):,} columns; split it"
+        )
 
 
 def _read(data: bytes, builder: TextBuilder) -> list[str]:
@@ -105,7 +107,7 @@ def _read(data: bytes, builder: TextBuilder) -> list[str]:
                     headed = True
                 builder.add(block)
         if not whole or builder.length > MAX_TEXT:
-            warnings.append(f"only about the first {MAX_TEXT / 1e6:.0f} million characters are read; split the file")
+            warnings.append(TOO_LONG)
             break
     return warnings
 

@@ -1,5 +1,6 @@
 """The styles and list numbers of a Word document: what is a heading, and what stands before an item."""
 
+import functools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,10 +10,26 @@ _ROMAN = ((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "x
 _ROMAN_ONES = ("", "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix")
 
 
+@functools.cache
+def _full(path: str) -> str:
+    return "/".join(W + step for step in path.split("/"))
+
+
+def within(element: Any, path: str) -> Any:
+    """Return the first element at `path` (names without prefix) under `element`, or None; None has nothing under it."""
+    return None if element is None else element.find(_full(path))
+
+
 def value(element: Any, path: str) -> str:
-    """Return the `w:val` of the first element at `path` (names without prefix) under `element`, or nothing."""
-    found = element.find("/".join(W + step for step in path.split("/"))) if element is not None else None
+    """Return the `w:val` of the first element at `path` under `element`, or nothing."""
+    found = within(element, path)
     return "" if found is None else str(found.get(W + "val") or "")
+
+
+def switched_on(element: Any, path: str) -> bool:
+    """Whether the property at `path` is there and not switched off."""
+    found = within(element, path)
+    return found is not None and found.get(W + "val") not in ("0", "false", "off")
 
 
 @dataclass(frozen=True)
