@@ -301,3 +301,33 @@ def test_archives_that_unpack_to_too_much_are_refused(tmp_path: Path) -> None:
         file.addfile(entry, io.BytesIO(bytes(entry.size)))
     with pytest.raises(DocumentError, match="over 100 times its size"):
         write(tmp_path, "bomb.tgz", buffer.getvalue())
+
+
+@needs_docs
+def test_a_mail_attached_to_an_outlook_mail_follows_in_its_text() -> None:
+    from oxmsg import Message
+    from oxmsg.storage import Storage, Stream
+
+    from assistant.loaders.outlook import read_message
+
+    def root(name: str) -> Storage:
+        return Message.load(str(DOCS / "unstructured" / name))._storage  # type: ignore[return-value]
+
+    def moved(storage: Storage, path: str) -> Storage:
+        streams = [Stream(f"{path}/{stream.name}", stream.bytes_) for stream in storage.streams]
+        return Storage(path, tuple(streams), tuple(moved(inner, f"{path}/{inner.name}") for inner in storage.storages))
+
+    path = "__attach_version1.0_#00000000"
+    inner = moved(root("fake-email.msg"), f"{path}/__substg1.0_3701000D")
+    # The header of a mail inside another is eight bytes shorter.
+    shorter = [
+        Stream(stream.path, stream.bytes_[:24] + stream.bytes_[32:]) if "properties" in stream.name else stream
+        for stream in inner.streams
+    ]
+    inner = Storage(inner.path, tuple(shorter), inner.storages)
+    attachment = Storage(path, (Stream(f"{path}/__properties_version1.0", bytes(8)),), (inner,))
+    outer = root("fake-email-with-cc-and-bcc.msg")
+    parsed = read_message(Message(Storage("", outer.streams, (*outer.storages, attachment))))
+    assert "This is a test email. Please ignore." in parsed.text
+    assert 'Attached mail\n\nFrom: "Matthew Robinson"' in parsed.text
+    assert "Roses are red" in parsed.text

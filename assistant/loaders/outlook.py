@@ -17,18 +17,22 @@ def load_outlook(data: bytes) -> Parsed:
     from oxmsg import Message
 
     try:
-        message = Message.load(data)
-        if message.message_class.upper() == "IPM.NOTE.SMIME":
-            raise DocumentError(ENCRYPTED.format("S/MIME"))
-        parts: list[Part] = []
-        warnings: list[str] = []
-        text = _read(message, parts, warnings, 0)
-        return Parsed(text, message.subject, warnings=tuple(warnings), parts=tuple(parts))
+        return read_message(Message.load(data))
     except DocumentError:
         raise
     # The library reads what the file says without checks; broken files raise whatever comes.
     except Exception as error:
         raise DocumentError(f"it is damaged, or no Outlook mail ({type(error).__name__})") from None
+
+
+def read_message(message: Any) -> Parsed:
+    """Read oxmsg's `Message`; raises `DocumentError` when it is encrypted."""
+    if message.message_class.upper() == "IPM.NOTE.SMIME":
+        raise DocumentError(ENCRYPTED.format("S/MIME"))
+    parts: list[Part] = []
+    warnings: list[str] = []
+    text = _read(message, parts, warnings, 0)
+    return Parsed(text, message.subject, warnings=tuple(warnings), parts=tuple(parts))
 
 
 def _read(message: Any, parts: list[Part], warnings: list[str], depth: int) -> str:
