@@ -209,6 +209,8 @@ def test_broken_mails_are_read_as_far_as_they_go() -> None:
     )
     assert "Grüße" in parsed.text and "Jürgen" in parsed.text
     assert "no end" in load_mail(b"Subject: s\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nno end").text
+    assert "=?utf-8?b?a?=" in load_mail(b"Subject: =?utf-8?b?a?=\n\ntext").text
+    assert "text" in load_mail("Subject: =?utfõ8?q?a?=\n\ntext".encode()).text
     with pytest.raises(DocumentError, match="no mail"):
         load_mail(b"only a note")
 

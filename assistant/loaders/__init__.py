@@ -126,6 +126,13 @@ def parse(data: bytes, suffix: str, passwords: Sequence[str] = ()) -> Parsed:
 
     A warning says so when the name was wrong. Raises `DocumentError` with what it is when that can't be read.
     """
+    try:
+        return _parse(data, suffix, passwords)
+    except (MemoryError, RecursionError):
+        raise DocumentError("it is too large or nested too deeply to be read") from None
+
+
+def _parse(data: bytes, suffix: str, passwords: Sequence[str]) -> Parsed:
     kind = recognise(data)
     named = LOADERS.get(suffix)
     if named is None and kind.suffix in ("", ".txt"):

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email import policy
+from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.message import Message
 from email.parser import BytesParser
@@ -93,7 +94,7 @@ def decoded_header(raw: str) -> str:
         plain = raw.encode("utf-8", "surrogateescape")
         text = " ".join(decode_text(plain).text.split()) if plain.strip() else ""
         return str(make_header(decode_header(text)))
-    except (ValueError, LookupError, DocumentError):
+    except (ValueError, LookupError, MessageError, DocumentError):
         return clean_line(raw.encode("ascii", "replace").decode(), _FIELD_LENGTH)
 
 
@@ -186,7 +187,7 @@ def _add_mail(part: "Message[str, str]", content: _Content) -> None:
     for inner in _children(part):
         try:
             data = inner.as_bytes()
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, MessageError) as error:
             content.warnings.append(f"a mail in it can't be read ({error})")
         else:
             content.parts.append(Part(mail_name(header(inner, "Subject")), data))
@@ -196,7 +197,7 @@ def _parameter(part: "Message[str, str]", name: str) -> str:
     """Return a parameter of the Content-Type, of which broken mails have strange ones."""
     try:
         value = part.get_param(name, "")
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, MessageError):
         return ""
     return str(value[2] if isinstance(value, tuple) else value)
 
@@ -205,5 +206,5 @@ def _file_name(part: "Message[str, str]") -> str:
     try:
         name = part.get_filename("") or ""
         return str(make_header(decode_header(name))) if name else ""
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, MessageError):
         return "attachment"
