@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
-from assistant.documents import Parsed, Part
+from assistant.documents import Parsed, Part, clean_line
 from assistant.errors import DocumentError
 from assistant.loaders.zips import MAX_BYTES, MAX_MEMBERS, open_zip, read_member
 
@@ -35,7 +35,7 @@ def load_zip(data: bytes, passwords: Sequence[str], supported: Callable[[str], b
         try:
             unpacked = _unlocked(opened, member, passwords, left) if member.flag_bits & 1 else read_member(opened, member, left)
         except DocumentError as error:
-            warnings.append(f"{member.filename[:100]}: {error}")
+            warnings.append(f"{clean_line(member.filename, 100)}: {error}")
             continue
         if unpacked is None:
             locked += 1
@@ -103,7 +103,7 @@ def _choose(names: Iterable[str], supported: Callable[[str], bool]) -> tuple[set
             others[suffix or "no ending"] += 1
     warnings = []
     if others:
-        kinds = ", ".join(f"{suffix} {count}" for suffix, count in others.most_common(5))
+        kinds = ", ".join(f"{clean_line(suffix, 20)} {count}" for suffix, count in others.most_common(5))
         warnings.append(f"files of unsupported formats are not read: {others.total()} ({kinds})")
     if archives:
         warnings.append(f"archives inside of it are not read: {archives}")

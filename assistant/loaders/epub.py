@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from assistant.decoding import decode_text
-from assistant.documents import Parsed
+from assistant.documents import Parsed, clean_line
 from assistant.errors import DocumentError
 from assistant.loaders.html import html_to_markdown
 from assistant.loaders.markdown import heading_lines
@@ -34,7 +34,7 @@ def load_epub(data: bytes) -> Parsed:
     warnings: list[str] = []
     for path in _spine(package, folder):
         if path not in names:
-            warnings.append(f"its chapter {path[:80]} is missing")
+            warnings.append(f"its chapter {clean_line(path, 80)} is missing")
             continue
         page = read_member(opened, path, left)
         left -= len(page)
@@ -45,7 +45,7 @@ def load_epub(data: bytes) -> Parsed:
         except DocumentError as error:
             if "META-INF/encryption.xml" in names:
                 raise DocumentError("it is protected against copying (DRM), so its text can't be read") from None
-            warnings.append(f"its chapter {path[:80]}: {error}")
+            warnings.append(f"its chapter {clean_line(path, 80)}: {error}")
             continue
         chapters += [text] if text else []
         warnings += [hidden] if hidden and hidden not in warnings else []
