@@ -109,7 +109,7 @@ def test_no_sample_table_is_left_out_of_these_tests() -> None:
     assert there == {*FILES, *REFUSED}
 
 
-def workbook(fill: Callable[[Any, Any], None]) -> bytes:
+def workbook(fill: Callable[[Any, Any], object]) -> bytes:
     data = io.BytesIO()
     book = xlsxwriter.Workbook(data)
     fill(book, book.add_worksheet("Data"))
@@ -331,3 +331,15 @@ def test_loading_a_csv_does_not_import_heavy_libraries() -> None:
     code = "import sys; from assistant.loaders import parse; parse(b'a,b\\n1,2', '.csv'); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert not {"pptx", "msoffcrypto", "python_calamine", "lxml", "torch"} & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
+def test_of_an_enormous_table_the_first_millions_are_read_and_the_rest_is_told(suffix: str) -> None:
+    rows = [("Number", "Words"), *((str(number), "some words that fill the row " * 4) for number in range(45_000))]
+    if suffix == ".csv":
+        data = "\n".join(map(",".join, rows)).encode()
+    else:
+        data = workbook(lambda book, page: [page.write_row(number, 0, row) for number, row in enumerate(rows)])
+    parsed = parse(data, suffix)
+    assert 4_000_000 < len(parsed.text) < 5_000_000
+    assert "only about the first" in parsed.warnings[0]

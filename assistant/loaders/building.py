@@ -4,7 +4,7 @@ import re
 
 from assistant.documents import Heading, Parsed
 
-MAX_TEXT = 5_000_000  # characters of one document
+MAX_TEXT = 4_900_000  # characters of one document; over five million it would be refused
 TOO_LONG = f"only about the first {MAX_TEXT / 1e6:.0f} million characters are read; split the file"
 PAGE = "\x00"  # where a page starts inside a block; no XML can hold this character
 

@@ -33,6 +33,8 @@ def load_delimited(data: bytes) -> Parsed:
     builder = TextBuilder()
     for region in regions([[cell.strip() for cell in row] for row in rows]):
         for block in table_blocks(region.rows, region.header_rows):
+            if builder.length + len(block) > MAX_TEXT:
+                return builder.parsed(warnings=(TOO_LONG,))
             builder.add(block)
     if not builder.length:
         raise DocumentError("it has no rows")

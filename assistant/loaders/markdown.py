@@ -10,7 +10,7 @@ _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)",
 _MARKS = re.compile(r"[*`]+|(?<!\w)_+|_+(?!\w)")
 _LINES = re.compile(r"^(?:(?P<fence>`{3,}|~{3,})(?P<rest>.*)|(?P<marks>#{1,6}) (?P<name>.*))$", re.MULTILINE)
 _LONG = 2_000_000  # characters; beyond, the parser takes too long and too much memory
-_FRONT_TITLE = re.compile(r"^title:\s*[\"']?(.+?)[\"']?\s*$", re.MULTILINE)
+_FRONT_TITLE = re.compile(r"^title:(.+)$", re.MULTILINE)
 
 
 def markdown_headings(text: str) -> tuple[Heading, ...]:
@@ -54,7 +54,7 @@ def load_markdown(data: bytes) -> Parsed:
     front = _FRONT_MATTER.match(text)
     if front:
         found = _FRONT_TITLE.search(front.group(1))
-        title = found.group(1) if found else ""
+        title = found.group(1).strip().strip("\"'") if found else ""
         # Blanks of the same length keep every offset and stay out of the chunks.
         text = re.sub(r"[^\n]", " ", front.group()) + text[front.end() :]
     headings = markdown_headings(text)

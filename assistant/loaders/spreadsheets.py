@@ -102,13 +102,14 @@ def _read(data: bytes, builder: TextBuilder) -> list[str]:
         headed = False
         for region in regions(rows, merges):
             for block in table_blocks(region.rows, region.header_rows):
+                if builder.length + len(block) > MAX_TEXT:
+                    return [*warnings, TOO_LONG]
                 if not headed:
                     builder.heading(2, info.name)
                     headed = True
                 builder.add(block)
-        if not whole or builder.length > MAX_TEXT:
-            warnings.append(TOO_LONG)
-            break
+        if not whole:
+            return [*warnings, TOO_LONG]
     return warnings
 
 
