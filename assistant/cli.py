@@ -216,16 +216,16 @@ def _some(lines: Iterable[str]) -> None:
 
 
 def _failed_line(result: "FileResult") -> str:
-    from assistant.terminal import name_of
+    from assistant.terminal import line_of
 
-    return f"{name_of(result.id)} was not indexed: {result.message}."
+    return f"{line_of(result.id)} was not indexed: {line_of(result.message)}."
 
 
 def _warning_lines(result: "FileResult") -> list[str]:
     from assistant.documents import clean_line
-    from assistant.terminal import name_of
+    from assistant.terminal import line_of
 
-    return [f"{name_of(result.id)}: {clean_line(warning)}" for warning in result.warnings]
+    return [f"{line_of(result.id)}: {clean_line(warning)}" for warning in result.warnings]
 
 
 def _print_json(value: Any) -> None:
@@ -447,7 +447,7 @@ def _dry_run(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _add(options: argparse.Namespace, settings: Settings) -> int:
-    from assistant.terminal import name_of
+    from assistant.terminal import line_of
 
     results: list[FileResult] = []
     with _opened(settings) as assistant:
@@ -458,7 +458,7 @@ def _add(options: argparse.Namespace, settings: Settings) -> int:
                 continue
             _some(_warning_lines(result))
             if not options.json:
-                print(f"{name_of(result.id)}: {result.message}")
+                print(f"{line_of(result.id)}: {line_of(result.message)}")
     if options.json:
         _print_json([asdict(result) for result in results])
     return 1 if any(not result.ok for result in results) else 0

@@ -17,7 +17,7 @@ from assistant.filters import close_matches
 
 # All but line end and tab; those of 8 bits too, and what turns the direction of writing, which could feign other text.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_NAME_LENGTH = 1000
+_LONGEST = 1000
 _LINE = "─" * 40
 
 
@@ -26,9 +26,9 @@ def plain(text: str) -> str:
     return _CONTROL.sub("", text)
 
 
-def name_of(id: str) -> str:
-    """Return a document's name as one line."""
-    return clean_line(id, _NAME_LENGTH)
+def line_of(text: str) -> str:
+    """Return a name or message as one line."""
+    return clean_line(text, _LONGEST)
 
 
 def as_json(value: Any) -> str:
@@ -39,27 +39,27 @@ def as_json(value: Any) -> str:
 def listed(info: DocumentInfo) -> str:
     """Return the line about a document in the list."""
     if info.reason:
-        return f"{name_of(info.id)}: not indexed, {clean_line(info.reason, _NAME_LENGTH)}"
+        return f"{line_of(info.id)}: not indexed, {line_of(info.reason)}"
     counts = [
         *([f"{info.pages:,} pages"] if info.pages else []),
         f"{info.chunks:,} chunks",
         *([f"{len(info.warnings)} warning{'s' * (len(info.warnings) > 1)}"] if info.warnings else []),
         info.indexed_at,
     ]
-    also = f"; also as {', '.join(map(name_of, info.copies))}" if info.copies else ""
-    return f"{name_of(info.id)}: {info.title} ({', '.join(counts)}){also}"
+    also = f"; also as {', '.join(map(line_of, info.copies))}" if info.copies else ""
+    return f"{line_of(info.id)}: {info.title} ({', '.join(counts)}){also}"
 
 
 def receipt(info: DocumentInfo, address: Address | None) -> Iterator[str]:
     """Yield the lines of a document's receipt; `address` is where its file was fetched."""
-    yield name_of(info.id)
+    yield line_of(info.id)
     rows = [
-        ("not indexed", clean_line(info.reason, _NAME_LENGTH)),
+        ("not indexed", line_of(info.reason)),
         ("title", info.title),
-        *(("also as", name_of(copy)) for copy in info.copies),
-        ("lies in", name_of(info.file) if info.file != info.id else ""),
-        ("address", clean_line(address.url, _NAME_LENGTH) if address else ""),
-        ("led to", clean_line(address.final_url, _NAME_LENGTH) if address and address.final_url != address.url else ""),
+        *(("also as", line_of(copy)) for copy in info.copies),
+        ("lies in", line_of(info.file) if info.file != info.id else ""),
+        ("address", line_of(address.url) if address else ""),
+        ("led to", line_of(address.final_url) if address and address.final_url != address.url else ""),
         ("fetched at", address.fetched_at if address else ""),
         ("type", PurePosixPath(info.id).suffix.lower().lstrip(".")),
         ("size", f"{info.size:,} bytes"),
@@ -69,7 +69,7 @@ def receipt(info: DocumentInfo, address: Address | None) -> Iterator[str]:
         ("language", clean_line(info.language)),
         ("took", f"{info.seconds:.2f} s" if info.seconds else ""),
         ("read at" if info.reason else "indexed at", info.indexed_at),
-        *(("warning", clean_line(warning, _NAME_LENGTH)) for warning in info.warnings),
+        *(("warning", line_of(warning)) for warning in info.warnings),
     ]
     yield from (f"  {label:<11}  {value}" for label, value in rows if value)
 
@@ -97,8 +97,8 @@ def find_receipt(catalog: Catalog, id: str) -> DocumentInfo:
             return info
     inside = [info.id for info in infos if info.file == id]
     if inside:
-        names = ", ".join(map(name_of, inside[:5])) + (f" and {len(inside) - 5} more" if len(inside) > 5 else "")
-        raise UserError(f"{name_of(id)} has no text of its own, it holds {names}.")
+        names = ", ".join(map(line_of, inside[:5])) + (f" and {len(inside) - 5} more" if len(inside) > 5 else "")
+        raise UserError(f"{line_of(id)} has no text of its own, it holds {names}.")
     known = [name for info in infos for name in (info.id, *info.copies)]
     raise UserError(f"There is no document {clean_line(id)!r}: {close_matches(id, known, 'assistant list')}")
 
@@ -133,9 +133,9 @@ def plan(changes: Changes, known: Mapping[str, object]) -> dict[str, Any]:
 
 def plan_lines(made: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines about what `plan` gave."""
-    yield from (f"{kind:<8} {name_of(id)}" for kind in ("new", "changed") for id in made[kind])
-    yield from (f"{'moved':<8} {name_of(old)} -> {name_of(new)}" for old, new in made["moved"].items())
-    yield from (f"{'same':<8} {name_of(id)} (as {name_of(owner)})" for id, owner in made["same"].items())
-    yield from (f"{'removed':<8} {name_of(id)}" for id in made["removed"])
+    yield from (f"{kind:<8} {line_of(id)}" for kind in ("new", "changed") for id in made[kind])
+    yield from (f"{'moved':<8} {line_of(old)} -> {line_of(new)}" for old, new in made["moved"].items())
+    yield from (f"{'same':<8} {line_of(id)} (as {line_of(owner)})" for id, owner in made["same"].items())
+    yield from (f"{'removed':<8} {line_of(id)}" for id in made["removed"])
     counts = [f"{len(made[kind]):,} {kind}" for kind in ("new", "changed", "moved")]
     yield f"{', '.join(counts)}, {len(made['same']):,} same as another, {len(made['removed']):,} removed, {made['unchanged']:,} unchanged."
