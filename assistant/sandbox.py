@@ -23,6 +23,7 @@ _FILES = 200  # read by one child
 _KEPT_BYTES = 500_000_000  # of memory; a child that holds more is replaced
 _REST_BYTES = 100_000_000  # of memory that a child may have before it reads
 _START_SECONDS = 60
+_CLOCK = 5  # times the processor time: at the lowest priority it may wait long while an answer is written
 _POLL_SECONDS = 0.05
 
 
@@ -43,7 +44,7 @@ class Sandbox:
     """
 
     def __init__(self, max_bytes: int, passwords: Sequence[str] = (), seconds: float = 60, memory: int = 1_000_000_000) -> None:
-        """Take the limits for one file: its size, `seconds` of processor time (twice that by the clock), bytes of memory.
+        """Take the limits for one file: its size, `seconds` of processor time (five times that by the clock), bytes of memory.
 
         `passwords` are tried on what is encrypted.
         """
@@ -66,7 +67,7 @@ class Sandbox:
         with self._turn(stop):
             child = self._started(stop)
             try:
-                reply = _reply(self._ask(child, request, id, 2 * self._seconds, stop), id)
+                reply = _reply(self._ask(child, request, id, _CLOCK * self._seconds, stop), id)
             except BaseException:
                 self._end()
                 raise
@@ -109,7 +110,9 @@ class Sandbox:
         except (OSError, DocumentError) as error:
             self._end()
             why = f" ({error.strerror})" if isinstance(error, OSError) else ""
-            raise UserError(f"No file can be read: the process that reads them doesn't start{why}. Free memory and try again.") from None
+            raise UserError(
+                f"No file can be read: the process that reads them doesn't start{why}. Free memory and try again."
+            ) from None
         except BaseException:
             self._end()
             raise
@@ -142,7 +145,7 @@ class Sandbox:
         raise _failed(id)
 
     def _too_long(self) -> DocumentError:
-        return DocumentError(f"reading it takes over {self._seconds:.0f} seconds; split it or save it in another format")
+        return DocumentError(f"reading it takes over {self._seconds:.0f} s; split it or save it in another format")
 
     def _too_much(self) -> DocumentError:
         return DocumentError(f"reading it takes over {self._memory / 1e6:,.0f} MB of memory; split it or save it in another format")
@@ -171,7 +174,8 @@ def _reply(said: bytes, id: str) -> _Reply:
     if not reply.loaded.documents or not all(_is_sound(document, id) for document in reply.loaded.documents):
         raise _failed(id)
     documents = tuple(
-        replace(document, title=clean_line(document.title), warnings=_lines(document.warnings)) for document in reply.loaded.documents
+        replace(document, title=clean_line(document.title), warnings=_lines(document.warnings))
+        for document in reply.loaded.documents
     )
     return replace(reply, loaded=replace(reply.loaded, documents=documents, warnings=_lines(reply.loaded.warnings)))
 

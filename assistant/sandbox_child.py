@@ -12,7 +12,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path, PurePath
 from queue import SimpleQueue
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from assistant.documents import load_file
 from assistant.errors import DocumentError
@@ -30,13 +30,13 @@ def pack(message: object) -> bytes:
     return _LENGTH.pack(len(data)) + data
 
 
-def send(stream: BinaryIO, packed: bytes) -> None:
+def send(stream: IO[bytes], packed: bytes) -> None:
     """Write one message."""
     stream.write(packed)
     stream.flush()
 
 
-def receive(stream: BinaryIO, limit: int) -> bytes:
+def receive(stream: IO[bytes], limit: int) -> bytes:
     """Return one message as JSON; `EOFError` when the other side is gone, `ValueError` over `limit` bytes."""
     (length,) = _LENGTH.unpack(_exactly(stream, _LENGTH.size))
     if length > limit:
@@ -44,14 +44,14 @@ def receive(stream: BinaryIO, limit: int) -> bytes:
     return _exactly(stream, length)
 
 
-def _exactly(stream: BinaryIO, size: int) -> bytes:
+def _exactly(stream: IO[bytes], size: int) -> bytes:
     data = stream.read(size)
     if len(data) < size:
         raise EOFError
     return data
 
 
-def _listen(requests: BinaryIO, waiting: "SimpleQueue[dict[str, Any]]") -> None:
+def _listen(requests: IO[bytes], waiting: "SimpleQueue[dict[str, Any]]") -> None:
     """Queue what the parent asks. When it is gone, however it ended, so is this process, in the middle of a file too."""
     with suppress(Exception):
         while True:

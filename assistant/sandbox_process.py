@@ -34,7 +34,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={**environment, **_FEW_THREADS, "PYTHONPATH": path},
-            start_new_session=True,  # Ctrl-C is for the parent; and what the child starts ends with it
+            process_group=0,  # Ctrl-C is for the parent; and what the child starts ends with it
         )
         self._thread = threading.Thread()
         self.asked = 0

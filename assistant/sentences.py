@@ -7,9 +7,7 @@ Span = tuple[int, int]
 
 # An end mark, closing quotes or brackets, then white space; East Asian end marks need no space.
 # Each run of marks is tried once, at its start, and as a whole: a megabyte of full stops must not take a square of that.
-_BOUNDARY = re.compile(
-    r"""(?<![.!?…])[.!?…]++["'”’»)\]]*+(?=\s)|[。！？｡]++["'”’」』）]*+|(?<![؟۔।])[؟۔।]++(?=\s|$)"""
-)
+_BOUNDARY = re.compile(r"""(?<![.!?…])[.!?…]++["'”’»)\]]*+(?=\s)|[。！？｡]++["'”’」』）]*+|(?<![؟۔।])[؟۔।]++(?=\s|$)""")
 _BEFORE, _AFTER = 40, 20  # characters around a full stop that are looked at
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\[\"'“‘])(?:[A-Z]|[A-Za-z](?:\.[A-Za-z])+|"
