@@ -133,7 +133,7 @@ class Sandbox:
             if time.monotonic() > until:
                 raise self._too_long()
             # Where the system has no limit of its own for a process.
-            if child.memory > self._memory + _REST_BYTES:
+            if thread.is_alive() and child.memory > self._memory + _REST_BYTES:
                 raise self._too_much()
         if child.said:
             return child.said

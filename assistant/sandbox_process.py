@@ -7,6 +7,7 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from assistant.sandbox_child import pack, receive, send
 
@@ -37,6 +38,7 @@ class Child:
             process_group=0,  # Ctrl-C is for the parent; and what the child starts ends with it
         )
         self._thread = threading.Thread()
+        self._watched: Any = None
         self.asked = 0
         self.said = b""
 
@@ -66,7 +68,8 @@ class Child:
         import psutil
 
         try:
-            return int(psutil.Process(self._process.pid).memory_info().rss)
+            self._watched = self._watched or psutil.Process(self._process.pid)
+            return int(self._watched.memory_info().rss)
         except psutil.Error:
             return 0
 
