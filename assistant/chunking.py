@@ -3,6 +3,7 @@
 import hashlib
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -30,7 +31,7 @@ class Chunk:
     """A half-open span of characters of a document: `document.text[start:end] == text`.
 
     `sentences` are spans relative to the chunk's text, headings left out. `page` counts from 1. `heading` is the path of
-    headings it stands under. `id` is the same for the same place, text and document.
+    headings it stands under. `id` is the same for the same text under the same headings of the same document, wherever it stands in it.
     """
 
     id: str
@@ -98,6 +99,7 @@ def chunk_document(document: Document, tokenizer: "Tokenizer", max_tokens: int =
     counts = _count(tokenizer, text, spans)
     headings = _heading_spans(document, spans)
     chunks: list[Chunk] = []
+    seen: Counter[str] = Counter()
     group: list[Span] = []
     used = 0
     budget = 0
@@ -108,7 +110,7 @@ def chunk_document(document: Document, tokenizer: "Tokenizer", max_tokens: int =
     def close() -> None:
         nonlocal group, used
         if group:
-            chunks.append(_chunk(document, group, headings, len(chunks)))
+            chunks.append(_chunk(document, group, headings, seen))
         group, used = [], 0
 
     for span, count in zip(spans, counts, strict=True):
@@ -152,17 +154,12 @@ def _cut_if_long(text: str, span: Span) -> list[Span]:
     return list(pairwise(sorted(cuts)))
 
 
-def _chunk(document: Document, group: list[Span], headings: set[Span], ordinal: int) -> Chunk:
+def _chunk(document: Document, group: list[Span], headings: set[Span], seen: Counter[str]) -> Chunk:
     start, end = group[0][0], group[-1][1]
-    key = f"{document.id}\0{document.sha256}\0{ordinal}"
-    return Chunk(
-        id=hashlib.sha256(key.encode()).hexdigest()[:24],
-        document_id=document.id,
-        title=document.title,
-        start=start,
-        end=end,
-        text=document.text[start:end],
-        heading=document.heading_at(start),
-        page=document.page_at(start),
-        sentences=tuple((a - start, b - start) for a, b in group if (a, b) not in headings),
-    )
+    text, heading = document.text[start:end], document.heading_at(start)
+    sentences = tuple((a - start, b - start) for a, b in group if (a, b) not in headings)
+    content = "\0".join([document.id, _prefix(document.title, heading), text, repr(sentences)])
+    seen[content] += 1
+    key = f"{content}\0{seen[content]}"
+    id = hashlib.sha256(key.encode()).hexdigest()[:24]
+    return Chunk(id, document.id, document.title, start, end, text, heading, document.page_at(start), sentences)

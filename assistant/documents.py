@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 from assistant.errors import DocumentError
 
@@ -60,7 +61,7 @@ class Document:
     """A text with its places. `id` is the path of its file under the corpus folder, with forward slashes.
 
     What lies in another file has that file's path and then its own: `mails/offer.eml/prices.xlsx`; its `file` is
-    `mails/offer.eml`. `sha256` is of the bytes it was read from.
+    `mails/offer.eml`. `sha256` is of the bytes it was read from. `language` is a code of ISO 639-1, empty when it isn't known.
     """
 
     id: str
@@ -71,6 +72,7 @@ class Document:
     sha256: str
     warnings: tuple[str, ...] = ()
     inside: str = ""
+    language: str = ""
 
     @property
     def file(self) -> str:
@@ -112,6 +114,11 @@ class Loaded:
     sha256: str
     documents: tuple[Document, ...]
     warnings: tuple[str, ...] = ()
+
+    @property
+    def all_warnings(self) -> tuple[str, ...]:
+        """The warnings of the documents, then those about what else is in the file."""
+        return tuple(dict.fromkeys([*(line for document in self.documents for line in document.warnings), *self.warnings]))
 
 
 def clean_line(text: str, length: int = _TITLE_LENGTH) -> str:
@@ -172,27 +179,42 @@ def check_name(name: str) -> None:
         raise DocumentError("its name, or that of its folder, has characters that can't be shown; rename it")
 
 
+def check_file(path: Path, max_bytes: int) -> None:
+    """Raise `DocumentError` when `path` is no regular file, can't be opened, or is too large."""
+    with _opened(path, max_bytes):
+        pass
+
+
 def read_file(path: Path, max_bytes: int) -> bytes:
     """Return the bytes of a regular file that is no link; `DocumentError` says why it can't be read."""
+    with _opened(path, max_bytes) as file:
+        try:
+            # No more than was checked, should it grow meanwhile.
+            return file.read(max_bytes)
+        except OSError as error:
+            raise DocumentError(f"it can't be read ({error.strerror or error})") from None
+
+
+def _opened(path: Path, max_bytes: int) -> BinaryIO:
     check_name(str(path))
+    # Without O_NONBLOCK opening a pipe would wait for a writer.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     try:
-        # Without O_NONBLOCK opening a pipe would wait for a writer.
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         descriptor = os.open(path, flags)
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise DocumentError("it is not a regular file")
-            if status.st_size > max_bytes:
-                raise DocumentError(
-                    f"it has {status.st_size / 1e6:.0f} MB, over the limit of {max_bytes / 1e6:.0f}; raise ASSISTANT_UPLOAD_MB"
-                )
-            # No more than that, should it grow meanwhile.
-            return file.read(status.st_size)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise DocumentError("it is a link; give the file that it leads to") from None
         raise DocumentError(f"it can't be opened ({error.strerror or error})") from None
+    status = os.fstat(descriptor)
+    problem = ""
+    if not stat.S_ISREG(status.st_mode):
+        problem = "it is not a regular file"
+    elif status.st_size > max_bytes:
+        problem = f"it has {status.st_size / 1e6:.0f} MB, over the limit of {max_bytes / 1e6:.0f}; raise ASSISTANT_UPLOAD_MB"
+    if problem:
+        os.close(descriptor)
+        raise DocumentError(problem)
+    return os.fdopen(descriptor, "rb")
 
 
 def load_file(path: Path, id: str, max_bytes: int, passwords: Sequence[str] = ()) -> Loaded:
@@ -211,6 +233,7 @@ def load_file(path: Path, id: str, max_bytes: int, passwords: Sequence[str] = ()
 
 
 def _load(data: bytes, id: str, inside: str, passwords: Sequence[str], documents: list[Document], warnings: list[str]) -> None:
+    from assistant.languages import language_of
     from assistant.loaders import parse
 
     if not data.strip():
@@ -222,11 +245,12 @@ def _load(data: bytes, id: str, inside: str, passwords: Sequence[str], documents
     if size + sum(len(document.text) for document in documents) / 1e6 > _MOST_MILLIONS_INSIDE:
         raise DocumentError(f"with it the file has over {_MOST_MILLIONS_INSIDE} million characters of text; split it")
     if parsed.text.strip():
-        title = clean_line(parsed.title) or clean_line(Path(id).stem.replace("_", " ").replace("-", " "))
+        title = clean_line(parsed.title) or title_of(id)
         headings = tuple(Heading(h.start, h.level, clean_line(h.text)) for h in parsed.headings if clean_line(h.text))
         sha256 = hashlib.sha256(data).hexdigest()
         text = _SURROGATE.sub("\ufffd", parsed.text)
-        documents.append(Document(id, title, text, headings, parsed.pages, sha256, parsed.warnings, inside))
+        warnings_here = (*parsed.warnings, *(["mostly a table"] if _mostly_table(text) else []))
+        documents.append(Document(id, title, text, headings, parsed.pages, sha256, warnings_here, inside, language_of(text)))
     elif not parsed.parts:
         raise DocumentError("no text was found in it")
     else:
@@ -248,6 +272,16 @@ def _load(data: bytes, id: str, inside: str, passwords: Sequence[str], documents
             _load(part.data, part_id, id, passwords, documents, warnings)
         except DocumentError as error:
             warnings.append(f"{name}: {error}")
+
+
+def _mostly_table(text: str) -> bool:
+    """Whether over half of the characters stand in rows of Markdown tables."""
+    return 2 * sum(len(line) for line in text.split("\n") if line.startswith("|")) > len(text)
+
+
+def title_of(id: str) -> str:
+    """Return the title of a document whose text has none: its file's name in words."""
+    return clean_line(Path(id).stem.replace("_", " ").replace("-", " "))
 
 
 def _part_name(name: str) -> str:
