@@ -136,7 +136,8 @@ class Sandbox:
             if thread.is_alive() and child.memory > self._memory + _REST_BYTES:
                 raise self._too_much()
         if child.said:
-            return child.said
+            said, child.said = child.said, b""
+            return said
         code = child.code()
         if code == -getattr(signal, "SIGXCPU", 0):
             raise self._too_long()
