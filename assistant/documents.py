@@ -189,17 +189,17 @@ def read_file(path: Path, max_bytes: int) -> bytes:
     """Return the bytes of a regular file that is no link; `DocumentError` says why it can't be read."""
     with _opened(path, max_bytes) as file:
         try:
-            # No more than was checked, should it grow meanwhile.
-            return file.read(max_bytes)
+            # No more than it had, should it grow meanwhile.
+            return file.read(os.fstat(file.fileno()).st_size)
         except OSError as error:
             raise DocumentError(f"it can't be read ({error.strerror or error})") from None
 
 
 def _opened(path: Path, max_bytes: int) -> BinaryIO:
     check_name(str(path))
-    # Without O_NONBLOCK opening a pipe would wait for a writer.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     try:
+        # Without O_NONBLOCK opening a pipe would wait for a writer.
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         descriptor = os.open(path, flags)
     except OSError as error:
         if error.errno == errno.ELOOP:
@@ -249,8 +249,10 @@ def _load(data: bytes, id: str, inside: str, passwords: Sequence[str], documents
         headings = tuple(Heading(h.start, h.level, clean_line(h.text)) for h in parsed.headings if clean_line(h.text))
         sha256 = hashlib.sha256(data).hexdigest()
         text = _SURROGATE.sub("\ufffd", parsed.text)
-        warnings_here = (*parsed.warnings, *(["mostly a table"] if _mostly_table(text) else []))
-        documents.append(Document(id, title, text, headings, parsed.pages, sha256, warnings_here, inside, language_of(text)))
+        more = ["mostly a table"] if _mostly_table(text) else []
+        documents.append(
+            Document(id, title, text, headings, parsed.pages, sha256, (*parsed.warnings, *more), inside, language_of(text))
+        )
     elif not parsed.parts:
         raise DocumentError("no text was found in it")
     else:
