@@ -15,6 +15,8 @@ OWNERS = {
     "xllamacpp": "assistant/embedded_model.py",
     "pypdfium2": "assistant/loaders/pdf.py",
     "trafilatura": "assistant/loaders/html.py",
+    "httpcore": "assistant/pinned.py",
+    "webencodings": "assistant/web_content.py",
 }
 
 
