@@ -11,6 +11,7 @@ from typing import Any
 
 from assistant.sandbox_child import pack, receive, send
 
+_CHILD = "assistant.sandbox_child"
 _MAX_REPLY = 200_000_000  # bytes
 # No keys and no settings: what Python, the libraries and the system need.
 _ENVIRONMENT = (
@@ -30,7 +31,7 @@ class Child:
         path = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]))
         self._process = subprocess.Popen(
             # -P: a module that lies in the current folder isn't ours.
-            [sys.executable, "-P", "-m", "assistant.sandbox_child"],
+            [sys.executable, "-P", "-m", _CHILD],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

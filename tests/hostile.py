@@ -167,6 +167,7 @@ HOSTILE: dict[str, Callable[[Path], None]] = {
     "truncated.pdf": _bytes(lambda: _FIRST_PDF[: len(_FIRST_PDF) // 2]),
     "garbage.pdf": _bytes(lambda: b"%PDF-1.7\n" + bytes(range(256)) * 400),
     "bomb-210-mb.docx": _bytes(lambda: docx(_repeated(_PARAGRAPH, 210_000_000))),
+    "bomb-190-mb.docx": _bytes(lambda: docx(_repeated(_PARAGRAPH, 190_000_000))),
     "xxe.docx": _bytes(lambda: docx([b"<w:p><w:r><w:t>before &x; after</w:t></w:r></w:p>"], _XXE)),
     "billion-laughs.docx": _bytes(lambda: docx([b"<w:p><w:r><w:t>&l9;</w:t></w:r></w:p>"], f"<!DOCTYPE d [{_LAUGHS}]>")),
     "truncated.docx": _bytes(lambda: docx([_PARAGRAPH])[:400]),
