@@ -4,9 +4,16 @@ from collections.abc import Callable, Sequence
 
 from assistant.documents import Parsed
 from assistant.errors import DocumentError
+from assistant.loaders.delimited import load_delimited
+from assistant.loaders.docx import load_docx
 from assistant.loaders.html import load_html
 from assistant.loaders.markdown import load_markdown
+from assistant.loaders.odt import load_odt
+from assistant.loaders.old_office import load_doc, load_ppt
 from assistant.loaders.pdf import load_pdf
+from assistant.loaders.pptx import load_pptx
+from assistant.loaders.rtf import load_rtf
+from assistant.loaders.spreadsheets import load_spreadsheet
 from assistant.loaders.text import load_text
 
 VERSION = 1  # raise when a loader would give another text for the same file: files are then read again
@@ -29,6 +36,20 @@ LOADERS: dict[str, Loader] = {
     ".html": _plain(load_html),
     ".htm": _plain(load_html),
     ".pdf": _plain(load_pdf),
+    ".docx": load_docx,
+    ".docm": load_docx,
+    ".pptx": load_pptx,
+    ".doc": load_doc,
+    ".ppt": load_ppt,
+    ".odt": _plain(load_odt),
+    ".rtf": _plain(load_rtf),
+    ".xlsx": load_spreadsheet,
+    ".xlsm": load_spreadsheet,
+    ".xlsb": load_spreadsheet,
+    ".xls": load_spreadsheet,
+    ".ods": load_spreadsheet,
+    ".csv": _plain(load_delimited),
+    ".tsv": _plain(load_delimited),
 }
 
 
