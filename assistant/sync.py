@@ -414,7 +414,7 @@ def _sources(path: Path) -> Iterator[tuple[Path, str]]:
         for id, file in corpus_files(path):
             yield file, f"{_file_name(path.resolve().name)}/{id}"
     else:
-        yield path, _file_name(path.name)
+        yield Path(os.path.realpath(path)), _file_name(path.name)  # not resolve: that raises for links in a circle
 
 
 def _file_name(name: str) -> str:
