@@ -19,6 +19,7 @@ import numpy as np
 from assistant.chunking import Chunk
 from assistant.documents import Document, Heading, title_of
 from assistant.embedding import Embedded, SentenceVectors, Vectors
+from assistant.errors import StorageError
 from assistant.late_interaction import NO_TOKENS, TokenVectors
 from assistant.lexical import ChunkTerms, chunk_terms
 from assistant.schema import connect, open_catalogue
@@ -31,6 +32,7 @@ _CHUNKS = (
 # The names of documents by other files with the same content.
 _COPIES = "files f JOIN documents d ON d.file = f.same_as WHERE f.same_as != '' AND f.reason = ''"
 _COPY_NAME = "f.path || substr(d.id, length(d.file) + 1)"
+_MEND = "what was done is kept; make room on its disk, or mend it, and sync again."
 _MARK = "/"  # before a path on its way to another name; none under the corpus folder begins so
 
 
@@ -132,19 +134,24 @@ class Catalog:
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
             try:
+                self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
                 self._db.execute("COMMIT")
-            except BaseException:
+            except BaseException as error:
                 with suppress(sqlite3.Error):  # a full disk may have ended the transaction already
                     self._db.execute("ROLLBACK")
+                if isinstance(error, sqlite3.Error):
+                    raise StorageError(f"The catalogue {self.path} can't be written ({error}): {_MEND}") from error
                 raise
             self.revision += 1
 
     def _rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        with self._reading:
-            return self._reader.execute(query, tuple(parameters)).fetchall()
+        try:
+            with self._reading:
+                return self._reader.execute(query, tuple(parameters)).fetchall()
+        except sqlite3.Error as error:
+            raise StorageError(f"The catalogue {self.path} can't be read ({error}): run 'assistant doctor'.") from error
 
     def setting(self, name: str) -> str:
         """Return a stored value, or an empty string."""

@@ -13,5 +13,9 @@ class OwnedError(UserError):
     """Another process owns the data folder; the message names its pid and, if it serves, its address."""
 
 
+class StorageError(UserError):
+    """The data folder can't be written or read, as on a full disk; what was written before is kept."""
+
+
 class ModelError(UserError):
     """The language model is missing, damaged, unreachable or failed in mid-answer."""

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import shutil
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -16,7 +15,7 @@ from assistant.collection import Collection
 from assistant.cross_encoder import load_reranker
 from assistant.documents import Document, Loaded, check_file, clean_line, corpus_files, load_file, supported_suffixes
 from assistant.embedding import load_embedder
-from assistant.errors import DocumentError, UserError
+from assistant.errors import DocumentError, StorageError, UserError
 from assistant.ownership import Ownership
 from assistant.receipts import FileResult, Report, summary
 from assistant.schema import backup_of
@@ -26,6 +25,7 @@ from assistant.stream import Read, read_ahead
 _FREE_BYTES = 200_000_000  # below this nothing is written
 _TOGETHER = 40_000  # characters that are embedded and written together
 _ADDED_TOGETHER = 32  # files copied before they are indexed
+_PART = ".assistant.part"  # in the corpus folder: what is being copied into it
 _PATIENCE = 30.0  # seconds that a group waits for answers in the making
 
 
@@ -50,6 +50,8 @@ class Corpus(Collection):
             self._ownership.release()
             raise
         self._note_readers()
+        with suppress(OSError):  # a corpus folder may be read-only
+            (settings.corpus / _PART).unlink(missing_ok=True)
 
     def set_address(self, url: str) -> None:
         """Tell other processes at which address this one serves."""
@@ -105,10 +107,10 @@ class Corpus(Collection):
             report = Report()
             try:
                 self._sync(report, progress, stop or threading.Event())
-            except (OSError, sqlite3.Error) as error:
-                report.problem = (
-                    f"The index can't be written ({_one_line(error)}): what was done is kept, make room or mend it and sync again."
-                )
+            except StorageError as error:
+                report.problem = str(error)
+            except OSError as error:
+                report.problem = f"{_one_line(error)}: what was done is kept; mend it and sync again."
             return report
 
     def _sync(self, report: Report, progress: Callable[[Report], None], stop: threading.Event) -> None:
@@ -240,8 +242,10 @@ class Corpus(Collection):
             for result, is_new in placed:
                 indexed = by_id.get(result.id, result)
                 if report.problem and indexed is result:
-                    indexed = FileResult(result.id, False, report.problem)
-                if result.ok and not indexed.ok and is_new:
+                    indexed = FileResult(
+                        result.id, False, f"it lies in the corpus folder, but is not indexed yet ({report.problem})"
+                    )
+                elif result.ok and not indexed.ok and is_new:
                     self.remove(result.id)
                 yield indexed if result.ok else result
 
@@ -257,15 +261,22 @@ class Corpus(Collection):
                 target, is_new = self._free_name(source, id)
                 if is_new:
                     target.parent.mkdir(parents=True, exist_ok=True)
-                    part = target.with_name(f".{target.name[-100:]}.part")
-                    shutil.copyfile(source, part)
-                    os.replace(part, target)
+                    self._copy(source, target)
             id = target.relative_to(self.settings.corpus).as_posix()
             return FileResult(id, True, "is there already, unchanged"), is_new
         except DocumentError as error:
             return FileResult(id, False, str(error)), False
         except OSError as error:
             return FileResult(id, False, f"it can't be copied ({error.strerror or error})"), False
+
+    def _copy(self, source: Path, target: Path) -> None:
+        """Copy a file so that it is there whole or not at all."""
+        part = self.settings.corpus / _PART
+        try:
+            shutil.copyfile(source, part)
+            os.replace(part, target)
+        finally:
+            part.unlink(missing_ok=True)  # on a full disk part of it was written
 
     def _free_name(self, source: Path, id: str) -> tuple[Path, bool]:
         """Return where to put a file, and whether nothing is there yet; what is there has the same content."""
@@ -344,9 +355,9 @@ def _lack_of_space(folder: Path, size: int) -> int:
     return free if free < _FREE_BYTES + 4 * size else 0
 
 
-def _one_line(error: Exception) -> str:
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return clean_line(text)
+def _one_line(error: OSError) -> str:
+    where = f"{error.filename} can't be used" if error.filename else "A file can't be used"
+    return clean_line(f"{where} ({error.strerror or error})", 300)
 
 
 def _check_folders(settings: Settings) -> None:
