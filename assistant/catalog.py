@@ -32,7 +32,6 @@ _CHUNKS = (
 # The names of documents by other files with the same content.
 _COPIES = "files f JOIN documents d ON d.file = f.same_as WHERE f.same_as != '' AND f.reason = ''"
 _COPY_NAME = "f.path || substr(d.id, length(d.file) + 1)"
-_MEND = "what was done is kept; make room on its disk, or mend it, and sync again."
 _MARK = "/"  # before a path on its way to another name; none under the corpus folder begins so
 
 
@@ -133,18 +132,25 @@ class Catalog:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
+        """Give the database in a transaction, which is rolled back on any error; raises `StorageError` when it can't be written."""
         with self._lock:
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
                 self._db.execute("COMMIT")
-            except BaseException as error:
-                with suppress(sqlite3.Error):  # a full disk may have ended the transaction already
-                    self._db.execute("ROLLBACK")
-                if isinstance(error, sqlite3.Error):
-                    raise StorageError(f"The catalogue {self.path} can't be written ({error}): {_MEND}") from error
+            except sqlite3.Error as error:
+                self._roll_back()
+                raise StorageError(
+                    f"The catalogue {self.path} can't be written ({error}): make room or mend it, and try again."
+                ) from None
+            except BaseException:
+                self._roll_back()
                 raise
             self.revision += 1
+
+    def _roll_back(self) -> None:
+        with suppress(sqlite3.Error):  # a full disk may have ended the transaction already
+            self._db.execute("ROLLBACK")
 
     def _rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
         try:
@@ -253,6 +259,10 @@ class Catalog:
             ]
             db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", rows)
             db.executemany("INSERT OR IGNORE INTO unused VALUES (?)", [(key,) for key in vectors])
+
+    def has_unused_vectors(self) -> bool:
+        """Whether there are vectors that no chunk uses: text was removed since they were last dropped."""
+        return bool(self._rows("SELECT 1 FROM unused WHERE NOT EXISTS (SELECT 1 FROM chunks WHERE vector_key = key) LIMIT 1"))
 
     def drop_unused_vectors(self) -> None:
         """Delete vectors that no chunk uses; what was removed is then gone from the database's files too."""

@@ -19,3 +19,7 @@ class StorageError(UserError):
 
 class ModelError(UserError):
     """The language model is missing, damaged, unreachable or failed in mid-answer."""
+
+
+class Cancelled(UserError):
+    """What was asked for was stopped, by the reader or because the program ends; nothing is known of its outcome."""

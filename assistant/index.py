@@ -20,6 +20,7 @@ from assistant.lexical import LexicalIndex, query_terms
 _CANARIES = 256  # finds 2 % of vectors missing with a probability of 99 %
 _NEW_CANARIES = 500  # of the documents of one sync
 _BATCH = 1000
+_SMALL = 5000  # chunks whose words are written anew in one or two seconds
 _CHURN = 1000  # chunks removed or replaced before the indexes are made again
 
 Progress = Callable[[int, int], None]
@@ -159,6 +160,15 @@ class Index:
         except Exception:
             self.rebuild()
         if int(self._catalog.setting("churn") or 0) > max(_CHURN, self._catalog.count() // 5):
+            self.rebuild()
+
+    def erase_words(self) -> None:
+        """Write a small lexical index anew: Tantivy keeps the words of removed chunks, though not their text, until then."""
+        if self._catalog.count() > _SMALL:
+            return  # it is made anew when a fifth was replaced
+        try:
+            self._lexical.rewrite(self._catalog.chunks(self._catalog.chunk_ids()))
+        except Exception:
             self.rebuild()
 
     def _apply(self, rows: Sequence[tuple[str, bool]]) -> None:

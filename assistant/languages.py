@@ -1,20 +1,10 @@
-"""The language of a text, told by its letters (py3langid)."""
+"""The language of a text, told by its letters (eldc)."""
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache
-from typing import Any
 
 _SAMPLE = 2000  # characters from the start and from the middle
 _LEAST = 100  # letters; less says too little
-_SURE = 0.95
-
-
-@cache
-def _identifier() -> Any:
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 
 def language_of(text: str) -> str:
@@ -23,8 +13,11 @@ def language_of(text: str) -> str:
     sample = text if len(text) <= 2 * _SAMPLE else f"{text[:_SAMPLE]} {text[middle : middle + _SAMPLE]}"
     if sum(map(str.isalpha, sample)) < _LEAST:
         return ""
-    language, probability = _identifier().classify(sample)
-    return str(language) if probability >= _SURE else ""
+    import eldc
+
+    eldc.init()
+    found = eldc.detect_details(sample.replace("\0", " "))
+    return str(found.language) if found.reliable else ""
 
 
 def usual_language(languages: Sequence[str]) -> str:

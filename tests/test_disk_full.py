@@ -15,6 +15,7 @@ import assistant.sync
 from assistant.dense import DenseIndex
 from assistant.errors import UserError
 from assistant.lexical import LexicalIndex
+from assistant.sandbox import Sandbox
 from assistant.settings import Settings
 from assistant.sync import Corpus
 from tests.conftest import settings_in
@@ -90,7 +91,7 @@ def filling(disk: Path, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 POINTS: dict[str, tuple[object, str]] = {
-    "a file is read": (Corpus, "_load"),
+    "a file is read": (Sandbox, "load"),
     "the catalogue is written": (assistant.catalog, "_put_document"),
     "a vector is stored": (assistant.catalog.Catalog, "put_vectors"),
     "Chroma writes": (DenseIndex, "update"),
