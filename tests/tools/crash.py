@@ -272,6 +272,24 @@ class Trials:
             self.trial(tally, partial(_wait_for_end, f"point {at}, {name}"), points=Points(at))
         return [tallies[name] for name in sorted(tallies)]
 
+    def races(self, count: int) -> Tally:
+        """Start the work twice at the same moment: one owns the folder, the other is refused; nobody is killed."""
+        tally = Tally("nothing: two start at the same moment")
+        for _ in range(count):
+            told = self._fresh()
+            children = [self._worker(), self._worker()]
+            if not all(child.ended(_PATIENCE) for child in children):
+                raise SystemExit("A start does not end.")
+            lines = [child.lines() for child in children]
+            refused = sum(any(line.startswith("crashed") and "OwnedError" in line for line in each) for each in lines)
+            if refused != 1:
+                tally.found["owners"] += 1
+                tally.examples.append(f"{2 - refused} owners: {lines}")
+            for line in [line for each in lines for line in each if line.startswith(("there", "away", "gone"))]:
+                told.hear(line)
+            tally.add(self._run(self._place, examine(self._place, told, self._embedder)), "a race")
+        return tally
+
 
 def _wait_for_end(where: str, child: Child) -> str:
     until = time.monotonic() + _PATIENCE
@@ -289,7 +307,7 @@ def table(tallies: Sequence[Tally]) -> str:
         total.late += tally.late
         total.found += tally.found
         total.reopen += tally.reopen
-    head = "| killed | trials | lost | ghosts | doubled | bricked | otherwise wrong | index made anew | seconds to open, median / most |"
+    head = "| killed, or what else | trials | lost | ghosts | doubled | bricked | otherwise wrong | index made anew | seconds to open, median / most |"
     rows = [head, "| --- |" + " --- |" * 8]
     for tally in [*tallies, total]:
         counts = [tally.found[kind] for kind in ("lost", "ghost", "doubled", "bricked")]
@@ -306,6 +324,7 @@ def main() -> int:
     parser.add_argument("--random", type=int, default=100, metavar="N", help="kills at random moments")
     parser.add_argument("--persist", type=int, default=50, metavar="N", help="kills while Chroma writes its vectors")
     parser.add_argument("--step", type=int, default=1, metavar="N", help="take each N-th commit point, 0 for none")
+    parser.add_argument("--race", type=int, default=10, metavar="N", help="two starts at the same moment")
     parser.add_argument("--write", action="store_true", help="put the table into docs/reliability.md")
     options = parser.parse_args()
     stay_offline(settings_of(ROOT))
@@ -318,6 +337,8 @@ def main() -> int:
             tallies.append(trials.at_random(options.random, seconds))
         if options.step:
             tallies += trials.at_points(names, options.step)
+        if options.race:
+            tallies.append(trials.races(options.race))
     if options.persist:
         with tempfile.TemporaryDirectory() as folder:
             tallies.insert(1, Trials(Path(folder), options.models, large=18).at_persist(options.persist))
