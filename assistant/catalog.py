@@ -138,13 +138,12 @@ class Catalog:
                 self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
                 self._db.execute("COMMIT")
-            except sqlite3.Error as error:
+            except BaseException as error:
                 self._roll_back()
-                raise StorageError(
-                    f"The catalogue {self.path} can't be written ({error}): make room or mend it, and try again."
-                ) from None
-            except BaseException:
-                self._roll_back()
+                if type(error) in (sqlite3.OperationalError, sqlite3.DatabaseError):  # the others are mistakes of ours
+                    raise StorageError(
+                        f"The catalogue {self.path} can't be written ({error}): make room or mend it, and try again."
+                    ) from None
                 raise
             self.revision += 1
 
