@@ -19,7 +19,7 @@ from tests.tools.crash_work import WordEmbedder, text_of
 
 def test_a_killed_process_loses_nothing_doubles_nothing_and_brings_nothing_back(models: Path) -> None:
     """At some random moments, writes of Chroma's vectors and commit points, and when two start at once."""
-    numbers = ("--random", "5", "--persist", "2", "--step", "17", "--race", "1")
+    numbers = ("--random", "5", "--persist", "2", "--large", "4", "--step", "17", "--race", "1")
     ran = run_python("-m", "tests.tools.crash", "--models", str(models), *numbers, timeout=600)
     tallies = json.loads(ran.out)
     assert {tally["kind"]: tally["examples"] for tally in tallies if tally["found"]} == {}

@@ -323,6 +323,7 @@ def main() -> int:
     parser.add_argument("--models", type=Path, default=ROOT / "data" / "models", help="folder with the embedding model")
     parser.add_argument("--random", type=int, default=100, metavar="N", help="kills at random moments")
     parser.add_argument("--persist", type=int, default=50, metavar="N", help="kills while Chroma writes its vectors")
+    parser.add_argument("--large", type=int, default=18, metavar="N", help="files of 50 chunks for these")
     parser.add_argument("--step", type=int, default=1, metavar="N", help="take each N-th commit point, 0 for none")
     parser.add_argument("--race", type=int, default=10, metavar="N", help="two starts at the same moment")
     parser.add_argument("--write", action="store_true", help="put the table into docs/reliability.md")
@@ -341,7 +342,7 @@ def main() -> int:
             tallies.append(trials.races(options.race))
     if options.persist:
         with tempfile.TemporaryDirectory() as folder:
-            tallies.insert(1, Trials(Path(folder), options.models, large=18).at_persist(options.persist))
+            tallies.insert(1, Trials(Path(folder), options.models, options.large).at_persist(options.persist))
     print(json.dumps([vars(tally) for tally in tallies], indent=1))
     text = table(tallies)
     print(text, file=sys.stderr)
