@@ -138,13 +138,12 @@ class Catalog:
                 self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
                 self._db.execute("COMMIT")
-            except sqlite3.OperationalError as error:
+            except BaseException as error:
                 self._roll_back()
-                raise StorageError(
-                    f"The catalogue {self.path} can't be written ({error}): make room or mend it, and try again."
-                ) from None
-            except BaseException:
-                self._roll_back()
+                if type(error) in (sqlite3.OperationalError, sqlite3.DatabaseError):  # the others are mistakes of ours
+                    raise StorageError(
+                        f"The catalogue {self.path} can't be written ({error}): make room or mend it, and try again."
+                    ) from None
                 raise
             self.revision += 1
 
@@ -153,8 +152,11 @@ class Catalog:
             self._db.execute("ROLLBACK")
 
     def _rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        with self._reading:
-            return self._reader.execute(query, tuple(parameters)).fetchall()
+        try:
+            with self._reading:
+                return self._reader.execute(query, tuple(parameters)).fetchall()
+        except sqlite3.Error as error:
+            raise StorageError(f"The catalogue {self.path} can't be read ({error}): run 'assistant doctor'.") from error
 
     def setting(self, name: str) -> str:
         """Return a stored value, or an empty string."""
@@ -256,6 +258,10 @@ class Catalog:
             ]
             db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", rows)
             db.executemany("INSERT OR IGNORE INTO unused VALUES (?)", [(key,) for key in vectors])
+
+    def has_unused_vectors(self) -> bool:
+        """Whether there are vectors that no chunk uses: text was removed since they were last dropped."""
+        return bool(self._rows("SELECT 1 FROM unused WHERE NOT EXISTS (SELECT 1 FROM chunks WHERE vector_key = key) LIMIT 1"))
 
     def drop_unused_vectors(self) -> None:
         """Delete vectors that no chunk uses; what was removed is then gone from the database's files too."""

@@ -33,6 +33,7 @@ from assistant.web import fetch
 _FREE_BYTES = 200_000_000  # below this nothing is written
 _TOGETHER = 40_000  # characters that are embedded and written together
 _ADDED_TOGETHER = 32  # files copied before they are indexed
+_PART = ".assistant.part"  # in the corpus folder: what is being copied into it
 _PATIENCE = 30.0  # seconds that a group waits for answers in the making
 
 
@@ -60,6 +61,8 @@ class Corpus(Collection):
             self._ownership.release()
             raise
         self._note_readers()
+        with suppress(OSError):  # a corpus folder may be read-only
+            (settings.corpus / _PART).unlink(missing_ok=True)
 
     def set_address(self, url: str) -> None:
         """Tell other processes at which address this one serves."""
@@ -279,11 +282,10 @@ class Corpus(Collection):
             for result, is_new in placed:
                 indexed = by_id.get(result.id, result)
                 if report.problem and indexed is result and result.id not in self.catalog.files():
-                    indexed = FileResult(result.id, False, report.problem)
-                if result.ok and not indexed.ok and is_new:
-                    self._path(result.id).unlink(missing_ok=True)
-                    if result.id in self.catalog.files():
-                        self.remove(result.id)
+                    waiting = f"it lies in the corpus folder, but is not indexed yet ({report.problem})"
+                    indexed = FileResult(result.id, False, waiting)
+                elif result.ok and not indexed.ok and is_new:
+                    self.remove(result.id)
                 results.append(indexed if result.ok else result)
             return results
 
@@ -328,15 +330,22 @@ class Corpus(Collection):
                 target, is_new = self._free_name(source, id)
                 if is_new:
                     target.parent.mkdir(parents=True, exist_ok=True)
-                    part = target.with_name(f".{target.name[-100:]}.part")
-                    shutil.copyfile(source, part)
-                    os.replace(part, target)
+                    self._copy(source, target)
             id = target.relative_to(self.settings.corpus).as_posix()
             return FileResult(id, True, "is there already, unchanged"), is_new
         except DocumentError as error:
             return FileResult(id, False, str(error)), False
         except OSError as error:
             return FileResult(id, False, f"it can't be copied ({error.strerror or error})"), False
+
+    def _copy(self, source: Path, target: Path) -> None:
+        """Copy a file so that it is there whole or not at all."""
+        part = self.settings.corpus / _PART
+        try:
+            shutil.copyfile(source, part)
+            os.replace(part, target)
+        finally:
+            part.unlink(missing_ok=True)  # on a full disk part of it was written
 
     def _free_name(self, source: Path, id: str) -> tuple[Path, bool]:
         """Return where to put a file, and whether nothing is there yet; what is there has the same content."""
@@ -414,7 +423,7 @@ def _sources(path: Path) -> Iterator[tuple[Path, str]]:
         for id, file in corpus_files(path):
             yield file, f"{_file_name(path.resolve().name)}/{id}"
     else:
-        yield path, _file_name(path.name)
+        yield Path(os.path.realpath(path)), _file_name(path.name)  # not resolve: that raises for links in a circle
 
 
 def _file_name(name: str) -> str:
