@@ -7,15 +7,16 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from assistant.catalog import Cut, FileEntry, FileState
+from assistant.catalog import Catalog, Cut, FileEntry, FileState
 from assistant.changes import Changes, find_changes
 from assistant.collection import Collection
 from assistant.cross_encoder import load_reranker
 from assistant.documents import Document, Loaded, check_file, clean_line, corpus_files, load_file, supported_suffixes
-from assistant.embedding import load_embedder
+from assistant.embedding import BUNDLED, Embedder, load_embedder
 from assistant.errors import DocumentError, UserError
 from assistant.ownership import Ownership
 from assistant.receipts import FileResult, Report, summary
@@ -41,11 +42,11 @@ class Corpus(Collection):
         _check_folders(settings)
         self._ownership = Ownership(settings.data)
         self._syncing = threading.Lock()
-        self._closing = threading.Event()
         self._answers = 0
         self._quiet = threading.Condition()
         try:
-            super().__init__(settings.data, load_embedder(settings, report), report, load_reranker(settings))
+            embedder = load_embedder(settings, report)
+            super().__init__(settings.data, embedder, report, load_reranker(settings), lambda name: _earlier(settings, name))
         except BaseException:
             self._ownership.release()
             raise
@@ -88,12 +89,7 @@ class Corpus(Collection):
 
     def changes(self) -> Changes:
         """Return what a sync would do now. Reads only files that changed, and writes nothing."""
-        files: dict[str, FileState] = {}
-        for id, path in corpus_files(self.settings.corpus):
-            state = _file_state(path)
-            if state is not None:
-                files[id] = state
-        return find_changes(files, self.catalog.files(), lambda id: _digest(self._path(id)))
+        return folder_changes(self.settings.corpus, self.catalog)
 
     def sync(self, progress: Callable[[Report], None] = lambda report: None, stop: threading.Event | None = None) -> Report:
         """Index new and changed files, rename moved ones, drop removed ones; a file that fails never stops the others.
@@ -112,6 +108,20 @@ class Corpus(Collection):
             return report
 
     def _sync(self, report: Report, progress: Callable[[Report], None], stop: threading.Event) -> None:
+        def renewing(done: int, total: int, id: str) -> None:
+            report.done, report.total, report.current = done, total, id
+            progress(report)
+            self._wait_for_answers()
+
+        try:
+            renewed = self.renew(renewing, stop)
+        except UserError as error:
+            renewed, report.problem = False, str(error)
+        if not renewed:
+            report.end(stopped=False)
+            report.stopped = not report.problem
+            return
+        report.done = 0
         changes = self.changes()
         report.start(changes)
         with self._writing:
@@ -299,6 +309,26 @@ class Corpus(Collection):
             ]
             self.catalog.rearrange({id: copies[0]} if copies else {}, [] if copies else [id])
             self.flush()
+
+
+def folder_changes(corpus: Path, catalog: Catalog) -> Changes:
+    """Return what a sync of the folder `corpus` would do now. Reads only files that changed, and writes nothing."""
+    files: dict[str, FileState] = {}
+    for id, path in corpus_files(corpus):
+        state = _file_state(path)
+        if state is not None:
+            files[id] = state
+    return find_changes(files, catalog.files(), lambda id: _digest(corpus / id))
+
+
+def _earlier(settings: Settings, name: str) -> Embedder | None:
+    """Return the embedding model that was used before; None when it can't be loaded any more."""
+    if Path(name).is_absolute() and not Path(name).exists():
+        return None  # the hub need not be asked for it
+    try:
+        return load_embedder(replace(settings, embedding_model=name or BUNDLED))
+    except UserError:
+        return None
 
 
 def _row(read: Read) -> tuple[FileEntry, Sequence[Document]]:
