@@ -19,6 +19,7 @@ import numpy as np
 from assistant.chunking import Chunk
 from assistant.documents import Document, Heading, title_of
 from assistant.embedding import Embedded, SentenceVectors, Vectors
+from assistant.errors import StorageError
 from assistant.late_interaction import NO_TOKENS, TokenVectors
 from assistant.lexical import ChunkTerms, chunk_terms
 from assistant.schema import connect, damage, damaged_line, is_large, look_at, open_catalogue
@@ -167,16 +168,25 @@ class Catalog:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
+        """Give the database in a transaction, which is rolled back on any error; raises `StorageError` when it can't be written."""
         with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
             try:
+                self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
                 self._db.execute("COMMIT")
+            except sqlite3.OperationalError as error:
+                self._roll_back()
+                raise StorageError(
+                    f"The catalogue {self.path} can't be written ({error}): make room or mend it, and try again."
+                ) from None
             except BaseException:
-                with suppress(sqlite3.Error):  # a full disk may have ended the transaction already
-                    self._db.execute("ROLLBACK")
+                self._roll_back()
                 raise
             self.revision += 1
+
+    def _roll_back(self) -> None:
+        with suppress(sqlite3.Error):  # a full disk may have ended the transaction already
+            self._db.execute("ROLLBACK")
 
     def _rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
         with self._reading:

@@ -4,6 +4,7 @@ import hashlib
 import re
 from bisect import bisect_right
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -18,9 +19,11 @@ MAX_TOKENS = 256  # all-MiniLM-L6-v2 reads no more; title, heading and its two s
 _TITLE_LENGTH, _HEADING_LENGTH = 60, 80  # characters of them put before a chunk's text
 _SMALL = 64  # a section shorter than this many tokens is joined with the next
 _LONG_SPAN = 20_000  # characters
+_TOKEN_LENGTH = 16  # characters; where tokens are longer on average, these fill a chunk (a megabyte of emoji may be one token)
+_BATCH = 1000  # spans
 _WORD_LIMIT = 100  # characters; WordPiece gives up on longer words
 _LONG_WORD = re.compile(rf"[!-~]{{{_WORD_LIMIT + 1},}}")
-VERSION = 2  # raise when the same document would be cut differently: everything is then indexed again
+VERSION = 3  # raise when the same document would be cut differently: everything is then indexed again
 
 
 @dataclass(frozen=True)
@@ -51,27 +54,34 @@ def _prefix(title: str, heading: str) -> str:
     return "".join(f"{clean_line(line, length)}\n" for line, length in ((title, _TITLE_LENGTH), (heading, _HEADING_LENGTH)) if line)
 
 
-def _count(tokenizer: "Tokenizer", texts: list[str]) -> list[int]:
-    return [len(encoding.ids) for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
+def _count(tokenizer: "Tokenizer", text: str, spans: Sequence[Span]) -> list[int]:
+    """Return the number of tokens of each span, some at a time: encodings are large."""
+    counts: list[int] = []
+    for first in range(0, len(spans), _BATCH):
+        batch = [text[start:end] for start, end in spans[first : first + _BATCH]]
+        counts += [len(encoding) for encoding in tokenizer.encode_batch(batch, add_special_tokens=False)]
+    return counts
 
 
 def _fit(tokenizer: "Tokenizer", text: str, span: Span, budget: int) -> list[tuple[Span, int]]:
-    """Cut one sentence of any length into pieces of at most `budget` tokens, at token boundaries."""
+    """Cut one sentence of any length into pieces of at most `budget` tokens, at token boundaries, with the size of each."""
     start, end = span
     encoding = tokenizer.encode(text[start:end], add_special_tokens=False)
-    if len(encoding.ids) <= budget:
-        return [(span, len(encoding.ids))]
+    size, words, offsets = len(encoding), encoding.word_ids, encoding.offsets  # each a new list at every access
+    if size <= budget:
+        cuts = [*range(start, end, budget * _TOKEN_LENGTH), end]
+        return [(piece, budget) for piece in pairwise(cuts)]
     pieces: list[tuple[Span, int]] = []
     cut = start
     first = 0
-    while first < len(encoding.ids):
-        last = min(first + budget, len(encoding.ids))
+    while first < size:
+        last = min(first + budget, size)
         # Step back to the start of a word, so that no word is torn when it can be helped.
         back = last
-        while back < len(encoding.ids) and back > first + budget // 2 and encoding.word_ids[back] == encoding.word_ids[back - 1]:
+        while back < size and back > first + budget // 2 and words[back] == words[back - 1]:
             back -= 1
         last = back if back > first else last
-        stop = end if last == len(encoding.ids) else start + encoding.offsets[last][0]
+        stop = end if last == size else start + offsets[last][0]
         pieces.append(((cut, stop), last - first))
         cut, first = stop, last
     return pieces
@@ -86,7 +96,7 @@ def chunk_document(document: Document, tokenizer: "Tokenizer", max_tokens: int =
     text = document.text
     title = document.title
     spans = [piece for span in split_sentences(text) for piece in _cut_if_long(text, span)]
-    counts = _count(tokenizer, [text[start:end] for start, end in spans])
+    counts = _count(tokenizer, text, spans)
     headings = _heading_spans(document, spans)
     chunks: list[Chunk] = []
     seen: Counter[str] = Counter()
@@ -95,7 +105,7 @@ def chunk_document(document: Document, tokenizer: "Tokenizer", max_tokens: int =
     budget = 0
 
     def room(start: int) -> int:
-        return max_tokens - 2 - _count(tokenizer, [_prefix(title, document.heading_at(start))])[0]
+        return max_tokens - 2 - len(tokenizer.encode(_prefix(title, document.heading_at(start)), add_special_tokens=False))
 
     def close() -> None:
         nonlocal group, used
@@ -104,6 +114,7 @@ def chunk_document(document: Document, tokenizer: "Tokenizer", max_tokens: int =
         group, used = [], 0
 
     for span, count in zip(spans, counts, strict=True):
+        count = max(count, (span[1] - span[0]) // _TOKEN_LENGTH)
         if span in headings and used >= _SMALL:
             close()
         if not group:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from assistant.embedding import Embedder, SentenceVectors
 from assistant.errors import DocumentError, UserError
 from assistant.filters import EVERYTHING, Filter
 from assistant.index import Index
+from assistant.languages import usual_language
 from assistant.mentions import Mentions
 from assistant.passages import HITS, passages
 from assistant.retrieval import Hit, Mode, leans, search
@@ -237,8 +239,17 @@ class Collection:
         return self.catalog.count()
 
     def documents(self) -> list[DocumentInfo]:
-        """Return what is indexed, by name, then what failed."""
-        return self.catalog.documents()
+        """Return what is indexed, by name, then what failed; those in another language than most say so."""
+        documents = self.catalog.documents()
+        usual = usual_language([info.language for info in documents])
+        if not usual:
+            return documents
+        return [
+            replace(info, warnings=(*info.warnings, f"another language than most ({info.language}, not {usual})"))
+            if info.language not in ("", usual)
+            else info
+            for info in documents
+        ]
 
     def put(self, documents: Sequence[tuple[Document, FileState]]) -> list[list[Chunk]]:
         """Add or replace documents, each a file of its own, and return the chunks of each.

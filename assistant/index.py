@@ -15,7 +15,9 @@ from assistant.audit import canaries, counts_agree, found_by_words, near_themsel
 from assistant.catalog import Catalog
 from assistant.chunking import Chunk
 from assistant.dense import DenseIndex
+from assistant.documents import clean_line
 from assistant.embedding import Embedder, Vectors
+from assistant.errors import StorageError, UserError
 from assistant.exact import ExactIndex
 from assistant.gate import Gate
 from assistant.lexical import LexicalIndex
@@ -93,7 +95,8 @@ class Index:
     def rebuild(self, progress: Progress = lambda done, total: None, stop: threading.Event | None = None) -> bool:
         """Make a new generation from the catalogue beside the old one, put it in force, drop the old.
 
-        Nobody may write to the catalogue meanwhile. When `stop` is set it is given up, and False returned.
+        Nobody may write to the catalogue meanwhile. When `stop` is set it is given up, and False returned. When it can't be made
+        the old one stays; raises `StorageError` or `OSError`.
         """
         generation = 1 + max([self._generation(), *_generations(self._root)])
         folder = generation_folder(self._root, generation)
@@ -103,9 +106,11 @@ class Index:
             if whole:
                 make_durable(folder)
                 self._catalog.set_generation(generation)
-        except BaseException:
+        except BaseException as error:
             _discard(folder, dense)
-            raise
+            if isinstance(error, UserError | OSError) or not isinstance(error, Exception):
+                raise
+            raise StorageError(f"The index can't be made ({clean_line(str(error))}): make room, and try again.") from None
         if not whole:
             _discard(folder, dense)
             return False
@@ -158,6 +163,8 @@ class Index:
         try:
             while rows := self._catalog.behind(_BATCH):
                 self._apply(rows)
+        except StorageError:
+            raise  # the catalogue's, not the index's
         except Exception:
             self.rebuild()
         if int(self._catalog.setting("churn") or 0) > max(_CHURN, self._catalog.count() // 5):

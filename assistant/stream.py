@@ -19,9 +19,10 @@ _SOON = 0.1  # seconds; a file that takes longer is not waited for
 
 @dataclass(frozen=True)
 class Read:
-    """What was read of a file that was in `state` before; `loaded` is None when it failed, for the `reason`."""
+    """What was read of the file at `path`, which was in `state` before; `loaded` is None when it failed, for the `reason`."""
 
     id: str
+    path: Path
     state: FileState
     loaded: Loaded | None
     reason: str
@@ -36,13 +37,19 @@ class Read:
 def read_ahead(
     files: Sequence[tuple[str, Path, FileState]], load: Callable[[Path, str], Loaded], stops: Sequence[threading.Event]
 ) -> Iterator[Read | None]:
-    """Yield what `load` makes of each file, in order; None when the next one isn't ready soon. Ends when one of `stops` is set."""
+    """Yield what `load` makes of each file, in order; None when the next one isn't ready soon. Ends when one of `stops` is set.
+
+    `load` raises `DocumentError` for a file that can't be read; what else it raises ends the reading, and is raised here.
+    """
     buffer = _Buffer()
 
     def run() -> None:
-        for id, path, state in files:
-            if not buffer.put(_read(id, path, state, load)):
-                return
+        try:
+            for id, path, state in files:
+                if not buffer.put(_read(id, path, state, load)):
+                    return
+        except Exception as error:  # no file can be read, or it was stopped: told to whoever waits
+            buffer.error = error
         buffer.put(None)
 
     thread = threading.Thread(target=run, name="read-ahead", daemon=True)
@@ -58,9 +65,11 @@ def read_ahead(
                 waited = True
                 continue
             if read is None:
-                return
+                break
             waited = False
             yield read
+        if buffer.error is not None and not any(stop.is_set() for stop in stops):
+            raise buffer.error
     finally:
         buffer.close()
         thread.join()
@@ -72,7 +81,7 @@ def _read(id: str, path: Path, state: FileState, load: Callable[[Path, str], Loa
         loaded, reason = load(path, id), ""
     except DocumentError as error:
         loaded, reason = None, str(error)
-    return Read(id, state, loaded, reason, time.monotonic() - started)
+    return Read(id, path, state, loaded, reason, time.monotonic() - started)
 
 
 class _Buffer:
@@ -82,6 +91,7 @@ class _Buffer:
         self._items: deque[Read | None] = deque()
         self._changed = threading.Condition()
         self._closed = False
+        self.error: Exception | None = None
 
     def _full(self) -> bool:
         return len(self._items) >= _AHEAD or sum(item.characters for item in self._items if item) >= _CHARACTERS_AHEAD

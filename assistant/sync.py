@@ -3,11 +3,11 @@
 import hashlib
 import os
 import shutil
-import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -15,11 +15,12 @@ from assistant.catalog import Catalog, Cut, FileEntry, FileState
 from assistant.changes import Changes, find_changes
 from assistant.collection import Collection
 from assistant.cross_encoder import load_reranker
-from assistant.documents import Document, Loaded, check_file, clean_line, corpus_files, load_file, supported_suffixes
+from assistant.documents import Document, check_file, clean_line, corpus_files, supported_suffixes
 from assistant.embedding import BUNDLED, Embedder, load_embedder
 from assistant.errors import DocumentError, UserError
 from assistant.ownership import Ownership
 from assistant.receipts import FileResult, Report, summary
+from assistant.sandbox import Sandbox
 from assistant.schema import backup_of
 from assistant.settings import Settings
 from assistant.stream import Read, read_ahead
@@ -41,6 +42,7 @@ class Corpus(Collection):
         self.settings = settings
         _check_folders(settings)
         self._ownership = Ownership(settings.data)
+        self._sandbox = Sandbox(settings.upload_mb * 1_000_000, settings.passwords)
         self._syncing = threading.Lock()
         self._answers = 0
         self._quiet = threading.Condition()
@@ -59,6 +61,7 @@ class Corpus(Collection):
     def close(self) -> None:
         """Stop a sync that runs, and give the data folder back."""
         self._closing.set()
+        self._sandbox.close()
         with self._syncing:
             super().close()
         self._ownership.release()
@@ -67,7 +70,7 @@ class Corpus(Collection):
         """Have files read again when they are read in another way than before: all, or those that failed."""
         from assistant.loaders import VERSION
 
-        readers = {"loaders": str(VERSION), "limits": f"{self.settings.upload_mb} MB, 0 passwords"}
+        readers = {"loaders": str(VERSION), "limits": f"{self.settings.upload_mb} MB, {len(self.settings.passwords)} passwords"}
         stored = {name: self.catalog.setting(name) for name in readers}
         if stored == readers:
             return
@@ -89,7 +92,7 @@ class Corpus(Collection):
 
     def changes(self) -> Changes:
         """Return what a sync would do now. Reads only files that changed, and writes nothing."""
-        return folder_changes(self.settings.corpus, self.catalog)
+        return folder_changes(dict(corpus_files(self.settings.corpus)), self.catalog)
 
     def sync(self, progress: Callable[[Report], None] = lambda report: None, stop: threading.Event | None = None) -> Report:
         """Index new and changed files, rename moved ones, drop removed ones; a file that fails never stops the others.
@@ -101,7 +104,9 @@ class Corpus(Collection):
             report = Report()
             try:
                 self._sync(report, progress, stop or threading.Event())
-            except (OSError, sqlite3.Error) as error:
+            except UserError as error:
+                report.problem = str(error)
+            except OSError as error:
                 report.problem = (
                     f"The index can't be written ({_one_line(error)}): what was done is kept, make room or mend it and sync again."
                 )
@@ -113,16 +118,12 @@ class Corpus(Collection):
             progress(report)
             self._wait_for_answers()
 
-        try:
-            renewed = self.renew(renewing, stop)
-        except UserError as error:
-            renewed, report.problem = False, str(error)
-        if not renewed:
-            report.end(stopped=False)
-            report.stopped = not report.problem
+        if not self.renew(renewing, stop):
+            report.stopped = True
             return
         report.done = 0
-        changes = self.changes()
+        paths = dict(corpus_files(self.settings.corpus))
+        changes = folder_changes(paths, self.catalog)
         report.start(changes)
         with self._writing:
             if changes.touched:
@@ -132,11 +133,11 @@ class Corpus(Collection):
                 self.index.catch_up()
         report.results += [FileResult(entry.path, True, f"was {old}") for old, entry in changes.moved.items()]
         added: list[str] = []
-        for group in self._groups(changes, report, stop):
+        for group in self._groups(changes, paths, report, stop):
             added += self._write(group, report)
             progress(report)
         if not report.problem:
-            self._write_copies(changes, report)
+            self._write_copies(changes, paths, report)
         self.flush()
         if not self._check_canaries(added):
             report.problem = "A new document can't be found by its own words, even in an index made anew: run 'assistant doctor'."
@@ -145,12 +146,12 @@ class Corpus(Collection):
             backup_of(self.catalog.path).unlink(missing_ok=True)
         progress(report)
 
-    def _groups(self, changes: Changes, report: Report, stop: threading.Event) -> Iterator[list[Read]]:
+    def _groups(self, changes: Changes, paths: Mapping[str, Path], report: Report, stop: threading.Event) -> Iterator[list[Read]]:
         """Yield what was read of the changed files, as much at once as is embedded well together."""
-        files = [(id, self._path(id), state) for id, state in changes.read.items()]
+        files = [(id, paths[id], state) for id, state in changes.read.items()]
         group: list[Read] = []
         size = 0
-        for read in read_ahead(files, self._load, [stop, self._closing]):
+        for read in read_ahead(files, partial(self._sandbox.load, stop=stop), [stop, self._closing]):
             if read is None or size >= _TOGETHER:  # None: the next file takes a while
                 if group:
                     yield group
@@ -171,10 +172,10 @@ class Corpus(Collection):
         added: list[str] = []
         with self._writing:
             # What was removed or changed since it was read is left to the next sync.
-            there = [read for read in group if _file_state(self._path(read.id)) == read.state]
+            there = [read for read in group if _file_state(read.path) == read.state]
             for read, outcome in self._put_reads(there):
                 if isinstance(outcome, str):
-                    self.fail(read.id, read.state, outcome, _digest(self._path(read.id)))
+                    self.fail(read.id, read.state, outcome, _digest(read.path))
                     report.note(FileResult(read.id, False, outcome), read)
                 elif read.loaded:
                     report.note(
@@ -200,7 +201,7 @@ class Corpus(Collection):
         except DocumentError as error:
             return str(error)
 
-    def _write_copies(self, changes: Changes, report: Report) -> None:
+    def _write_copies(self, changes: Changes, paths: Mapping[str, Path], report: Report) -> None:
         """Note the files with the same content as another; where that failed, so do they."""
         if not changes.same:
             return
@@ -208,7 +209,7 @@ class Corpus(Collection):
         entries: list[tuple[FileEntry, list[Cut]]] = []
         for path, entry in changes.same.items():
             holder = known.get(entry.same_as)
-            if holder is None or _file_state(self._path(path)) != entry.state:
+            if holder is None or _file_state(paths[path]) != entry.state:
                 continue  # not read yet, or changed since: the next sync sees to it
             result = FileResult(path, not holder.reason, holder.reason or f"has the same content as {holder.path}")
             entries.append((FileEntry(path, entry.state, entry.sha256, holder.path, holder.reason), []))
@@ -232,9 +233,6 @@ class Corpus(Collection):
 
     def _path(self, id: str) -> Path:
         return self.settings.corpus / id
-
-    def _load(self, path: Path, id: str) -> Loaded:
-        return load_file(path, id, self.settings.upload_mb * 1_000_000)
 
     def add(self, paths: Sequence[Path]) -> Iterator[FileResult]:
         """Copy files into the corpus folder and index them; yields one result a file, in order.
@@ -311,14 +309,10 @@ class Corpus(Collection):
             self.flush()
 
 
-def folder_changes(corpus: Path, catalog: Catalog) -> Changes:
-    """Return what a sync of the folder `corpus` would do now. Reads only files that changed, and writes nothing."""
-    files: dict[str, FileState] = {}
-    for id, path in corpus_files(corpus):
-        state = _file_state(path)
-        if state is not None:
-            files[id] = state
-    return find_changes(files, catalog.files(), lambda id: _digest(corpus / id))
+def folder_changes(paths: Mapping[str, Path], catalog: Catalog) -> Changes:
+    """Return what a sync of files (`documents.corpus_files`) would do now. Reads only those that changed, and writes nothing."""
+    states = {id: state for id, path in paths.items() if (state := _file_state(path)) is not None}
+    return find_changes(states, catalog.files(), lambda id: _digest(paths[id]))
 
 
 def _earlier(settings: Settings, name: str) -> Embedder | None:
@@ -374,9 +368,8 @@ def _lack_of_space(folder: Path, size: int) -> int:
     return free if free < _FREE_BYTES + 4 * size else 0
 
 
-def _one_line(error: Exception) -> str:
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return clean_line(text)
+def _one_line(error: OSError) -> str:
+    return clean_line(error.strerror or str(error))
 
 
 def _check_folders(settings: Settings) -> None:

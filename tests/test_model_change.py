@@ -40,8 +40,15 @@ def make_model(folder: Path, seed: int, dim: int = 384) -> Path:
     (parts / "vocab.txt").write_text("\n".join(vocabulary), encoding="utf-8")
     BertTokenizer(vocab_file=str(parts / "vocab.txt"), vocab=str(parts / "vocab.txt"), model_max_length=128).save_pretrained(parts)
     torch.manual_seed(seed)
-    size = {"hidden_size": dim, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 64}
-    config = BertConfig(vocab_size=len(vocabulary), max_position_embeddings=128, initializer_range=0.2, **size)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=dim,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=128,
+        initializer_range=0.2,
+    )
     BertModel(config).save_pretrained(parts)
     SentenceTransformer(modules=[Transformer(str(parts)), Pooling(dim)]).save(str(folder))
     shutil.rmtree(parts)
