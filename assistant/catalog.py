@@ -23,6 +23,7 @@ from assistant.errors import StorageError
 from assistant.late_interaction import NO_TOKENS, TokenVectors
 from assistant.lexical import ChunkTerms, chunk_terms
 from assistant.schema import connect, damage, damaged_line, is_large, look_at, open_catalogue
+from assistant.vector_rows import VectorRow
 
 # SQLite counts characters of TEXT as Python does: Unicode code points.
 _CHUNKS = (
@@ -285,13 +286,18 @@ class Catalog:
 
     def put_vectors(self, vectors: Mapping[str, Embedded]) -> None:
         """Store vectors by key, ahead of the chunks that use them: embedding that was done is kept."""
-        with self._writing() as db:
-            rows = [
-                (key, item.vector.astype("<f4").tobytes(), item.sentences.tobytes(), item.tokens.tobytes())
+        self.put_vector_rows(
+            [
+                VectorRow(key, item.vector.astype("<f4").tobytes(), item.sentences.tobytes(), item.tokens.tobytes())
                 for key, item in vectors.items()
             ]
+        )
+
+    def put_vector_rows(self, rows: Sequence[VectorRow]) -> None:
+        """Store vectors, as `put_vectors` does."""
+        with self._writing() as db:
             db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", rows)
-            db.executemany("INSERT OR IGNORE INTO unused VALUES (?)", [(key,) for key in vectors])
+            db.executemany("INSERT OR IGNORE INTO unused VALUES (?)", [(row.key,) for row in rows])
 
     def drop_unused_vectors(self) -> None:
         """Delete vectors that no chunk uses; what was removed is then gone from the database's files too."""

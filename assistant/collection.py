@@ -83,6 +83,11 @@ class Collection:
             return "The index is being made again: until it is, search is slower and does not look for single words."
         return ""
 
+    @property
+    def fingerprints(self) -> list[str]:
+        """The fingerprints of the models whose vectors are of use: the one in force, and the one that is to be."""
+        return [embedder.fingerprint for embedder in (self.embedder, self._wanted) if embedder is not None]
+
     def _mend(self) -> None:
         try:
             with self._writing:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from assistant.audit import canaries, counts_agree, found_by_words, near_themselves
+from assistant.audit import canaries, counts_agree, faults, found_by_words, near_themselves
 from assistant.catalog import Catalog
 from assistant.chunking import Chunk
 from assistant.dense import DenseIndex
@@ -81,6 +81,12 @@ class Index:
         if self._dense is None or self._lexical is None or not counts_agree(self._dense, self._lexical, self._catalog):
             return False
         return near_themselves(self._dense, self._catalog, canaries(self._catalog))
+
+    def faults(self) -> list[str]:
+        """Return what is wrong with the indexes, a line each; unlike `check` it asks for every chunk."""
+        if self._dense is None or self._lexical is None:
+            return ["an index is missing"]
+        return list(faults(self._dense, self._lexical, self._catalog, self._dim))
 
     def finds(self, chunks: Sequence[Chunk]) -> bool:
         """Whether each of `chunks` is found by its vector, and by the words of one of its sentences."""
@@ -239,11 +245,12 @@ def make_durable(folder: Path) -> None:
     """Have the system write all files below `folder`, the folders, and its own name, to the disk now."""
     for place, _, names in os.walk(folder):
         for path in [*(Path(place, name) for name in names), Path(place)]:
-            _fsync(path)
-    _fsync(folder.parent)
+            make_durable_file(path)
+    make_durable_file(folder.parent)
 
 
-def _fsync(path: Path) -> None:
+def make_durable_file(path: Path) -> None:
+    """Have the system write a file, or the names in a folder, to the disk now."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -40,7 +40,7 @@ class Corpus(Collection):
         Raises `UserError` when a folder can't be used and `OwnedError` when another process has it.
         """
         self.settings = settings
-        _check_folders(settings)
+        check_folders(settings)
         self._ownership = Ownership(settings.data)
         self._sandbox = Sandbox(settings.upload_mb * 1_000_000, settings.passwords)
         self._syncing = threading.Lock()
@@ -262,7 +262,7 @@ class Corpus(Collection):
             if free := _lack_of_space(self.settings.data, source.stat().st_size):
                 raise DocumentError(f"only {free / 1e6:.0f} MB of disk are free; make room and try again")
             with self._writing:
-                target, is_new = self._free_name(source, id)
+                target, is_new = self.free_name(_digest(source), id)
                 if is_new:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     part = target.with_name(f".{target.name[-100:]}.part")
@@ -275,10 +275,12 @@ class Corpus(Collection):
         except OSError as error:
             return FileResult(id, False, f"it can't be copied ({error.strerror or error})"), False
 
-    def _free_name(self, source: Path, id: str) -> tuple[Path, bool]:
-        """Return where to put a file, and whether nothing is there yet; what is there has the same content."""
+    def free_name(self, content: str, id: str) -> tuple[Path, bool]:
+        """Return where to put a file called `id` with the SHA-256 `content`, and whether nothing is there yet.
+
+        What is there has the same content.
+        """
         target = self.settings.corpus / id
-        content = _digest(source)
         number = 2
         while target.exists() and _digest(target) != content:
             stem = Path(id)
@@ -372,7 +374,8 @@ def _one_line(error: OSError) -> str:
     return clean_line(error.strerror or str(error))
 
 
-def _check_folders(settings: Settings) -> None:
+def check_folders(settings: Settings) -> None:
+    """Make the data folder; raises `UserError` when it or the corpus folder can't be used."""
     corpus, data = settings.corpus, settings.data
     if not corpus.exists():
         raise UserError(f"The corpus folder {corpus} does not exist: make it, or set ASSISTANT_CORPUS to your documents.")
