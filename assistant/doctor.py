@@ -109,7 +109,7 @@ def _contents(settings: Settings, catalog: Catalog, embedder: Embedder | None, a
             True,
             f"are of {catalog.setting('model') or 'another model'}; the next sync makes them anew for {embedder.name}",
         )
-    if alone:
+    if alone and not problems:  # an index can only be as sound as what it is compared with
         report("Checking the index…")
         yield _index(settings, catalog)
 

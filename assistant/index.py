@@ -116,7 +116,9 @@ class Index:
             _discard(folder, dense)
             if isinstance(error, UserError | OSError) or not isinstance(error, Exception):
                 raise
-            raise StorageError(f"The index can't be made ({clean_line(str(error))}): make room, and try again.") from None
+            raise StorageError(
+                f"The index can't be made ({clean_line(repr(error))}): make room, or run 'assistant doctor --repair'."
+            ) from None
         if not whole:
             _discard(folder, dense)
             return False

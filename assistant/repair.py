@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 
 from assistant.bundled_embedding import is_damaged
+from assistant.catalog import Catalog
 from assistant.catalog_checks import drop_faults
 from assistant.embedding import BUNDLED
 from assistant.errors import UserError
@@ -26,6 +27,11 @@ def repair(settings: Settings, report: Callable[[str], None] = lambda line: None
         report("Checking the catalogue…")
         if path.exists() and state_of(path):
             yield recover(path)
+        if path.exists():
+            with closing(Catalog(path)) as catalog:
+                dropped = drop_faults(catalog)
+            if dropped:
+                yield f"{dropped} chunks without a sound vector were dropped, their files are read again"
         yield from _language_model(settings, report)
     finally:
         owner.release()
@@ -40,8 +46,6 @@ def repair(settings: Settings, report: Callable[[str], None] = lambda line: None
 
 
 def _contents(corpus: Corpus, report: Callable[[str], None]) -> Iterator[str]:
-    if dropped := drop_faults(corpus.catalog):
-        yield f"{dropped} chunks without a sound vector were dropped, their files are read again"
     report("Indexing…")
     before = corpus.index.rebuilt
     synced = corpus.sync()
