@@ -110,6 +110,7 @@ class Index:
         try:
             whole = self._fill(dense, lexical, progress, stop)
             if whole:
+                dense.seal()
                 make_durable(folder)
                 self._catalog.set_generation(generation)
         except BaseException as error:
@@ -188,6 +189,7 @@ class Index:
         fresh = [place for place, id in enumerate(there) if dict(rows)[id]]
         self._dense.update([there[place] for place in fresh], vectors[fresh], gone)
         self._lexical.update(chunks, gone)
+        self._dense.seal()
         self._exact.update(chunks, vectors, gone)
         self._catalog.caught_up(ids, churn=len(gone))
 

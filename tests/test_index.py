@@ -163,6 +163,16 @@ def test_vectors_missing_from_the_graph_while_all_counts_are_right_are_noticed(d
         assert recall(_dense(collection), collection.catalog, embedder.dim) > 0.95
 
 
+def test_a_graph_that_would_end_the_process_is_never_opened(data: Path, embedder: Embedder, source: Source) -> None:
+    folder = next((data / "index").glob("gen-*")) / "dense"
+    [links] = folder.glob("*/link_lists.bin")
+    links.write_bytes(bytes(links.stat().st_size))  # Chroma ends with a segmentation fault when it searches there
+    with pytest.raises(OSError, match="not as it was written"):
+        DenseIndex(folder)
+    with closing(Collection(data, embedder)) as collection:
+        assert collection.index.rebuilt and len(collection.search(source.questions[0], 5)) == 5
+
+
 def _dense(collection: Collection) -> DenseIndex:
     assert collection.index._dense is not None
     return collection.index._dense

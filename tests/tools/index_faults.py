@@ -4,6 +4,7 @@ Prints a Markdown table. The models are those of the data folder that ASSISTANT_
 """
 
 import argparse
+import json
 import os
 import random
 import shutil
@@ -20,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from assistant.audit import recall
 from assistant.collection import Collection
+from assistant.dense import _seal
 from assistant.embedding import Embedder, load_embedder
 from assistant.settings import load_settings, stay_offline
 from eval.synthetic import Source, fill, load_source
@@ -47,6 +49,7 @@ def forget_vectors(dense: Path, share: float, seed: int) -> int:
         for number in chosen:
             file.seek(number * size + 2)
             file.write(bytes([_DELETED]))
+    (dense / "seal.json").write_text(json.dumps(_seal(dense, {})))  # or else the seal would tell
     return len(chosen)
 
 
@@ -71,6 +74,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "data_level0.bin cut in half": lambda gen: _cut(_one(gen, "dense/*/data_level0.bin")),
     "data_level0.bin zeroed": lambda gen: _zero(_one(gen, "dense/*/data_level0.bin")),
     "link_lists.bin cut in half": lambda gen: _cut(_one(gen, "dense/*/link_lists.bin")),
+    "link_lists.bin zeroed": lambda gen: _zero(_one(gen, "dense/*/link_lists.bin")),
     "header.bin garbage": lambda gen: _garble(_one(gen, "dense/*/header.bin")),
     "the metadata of the segment cut": lambda gen: _cut(_one(gen, "dense/*/index_metadata.*")),
     "the segment's folder gone": lambda gen: shutil.rmtree(_one(gen, "dense/*/data_level0.bin").parent),
