@@ -22,7 +22,7 @@ from assistant.embedding import Embedded, SentenceVectors, Vectors
 from assistant.errors import StorageError
 from assistant.late_interaction import NO_TOKENS, TokenVectors
 from assistant.lexical import ChunkTerms, chunk_terms
-from assistant.schema import connect, damage, damaged_line, is_large, look_at, open_catalogue
+from assistant.schema import connect, damage, damaged_line, is_large, open_catalogue, open_to_read
 from assistant.vector_rows import VectorRow
 
 # SQLite counts characters of TEXT as Python does: Unicode code points.
@@ -119,7 +119,7 @@ class Catalog:
     """
 
     def __init__(self, path: Path, read_only: bool = False) -> None:
-        """Open the catalogue, making it when it isn't there; with `read_only` it must be, and nothing is changed.
+        """Open the catalogue, making it when it isn't there; with `read_only` the file must be there and is never changed.
 
         Raises `UserError` when the file is damaged, comes from another version that can't be read, or can't be written.
         """
@@ -127,8 +127,8 @@ class Catalog:
         self.revision = 0  # counts the changes to documents, so that what is derived from them knows when it is old
         self.damage = ""
         self.hidden = 0
-        self._db = look_at(path) if read_only else open_catalogue(path)
-        self._reader = look_at(path) if read_only else connect(path)  # readers wait for no writer
+        self._db = open_to_read(path) if read_only else open_catalogue(path)
+        self._reader = self._db if read_only else connect(path)  # readers wait for no writer
         self._lock, self._reading = threading.RLock(), threading.RLock()
         self._checking: tuple[threading.Thread, sqlite3.Connection] | None = None
         if not read_only and is_large(path):
@@ -164,7 +164,7 @@ class Catalog:
 
     def stream(self, query: str, parameters: Sequence[object] = ()) -> Iterator[tuple[object, ...]]:
         """Yield the rows of one moment, without holding them all or keeping other readers waiting."""
-        with closing(look_at(self.path)) as db:
+        with closing(open_to_read(self.path)) as db:
             yield from db.execute(query, tuple(parameters))
 
     @contextmanager

@@ -304,12 +304,16 @@ class Collection:
             self.index.catch_up()
             self.catalog.drop_unused_vectors()
 
+    def _pause(self) -> None:
+        """Called before each batch that is embedded: what it raises ends the work, and what was embedded is kept."""
+
     def _embed_missing(self, chunks: Sequence[tuple[Chunk, str]], embedder: Embedder) -> None:
         by_key = {key: chunk for chunk, key in chunks}
         for key in self.catalog.stored_keys(by_key):
             del by_key[key]
         missing = [(chunk, key) for key, chunk in by_key.items()]
         for first in range(0, len(missing), _EMBED_BATCH):
+            self._pause()
             self._embed(missing[first : first + _EMBED_BATCH], embedder)
 
     def _embed(self, batch: Sequence[tuple[Chunk, str]], embedder: Embedder) -> None:

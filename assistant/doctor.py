@@ -14,7 +14,6 @@ from assistant.audit import faults
 from assistant.catalog import Catalog
 from assistant.catalog_checks import catalogue_faults
 from assistant.dense import DenseIndex
-from assistant.documents import corpus_files
 from assistant.embedding import BUNDLED, Embedder, load_embedder
 from assistant.errors import OwnedError, UserError
 from assistant.index import generation_folder
@@ -25,7 +24,7 @@ from assistant.recovery import damaged_copy, state_of
 from assistant.renewal import made_with, stored_makers
 from assistant.schema import backup_of, damaged_line
 from assistant.settings import Settings
-from assistant.sync import check_folders, folder_changes
+from assistant.sync import check_folders, planned
 
 _ROOM = 300_000_000  # bytes beside what an index made anew takes
 _MODEL_ROOM = 3_000_000_000  # while the language model has yet to be made
@@ -100,7 +99,7 @@ def _contents(settings: Settings, catalog: Catalog, embedder: Embedder | None, a
     about = f"{len(documents) - len(failed)} documents, {catalog.count()} chunks"
     yield Finding("catalogue", not problems, f"{'; '.join(problems)}: {_MEND}" if problems else about)
     yield from (Finding(document.id, False, f"not indexed: {document.reason}") for document in failed)
-    changes = folder_changes(dict(corpus_files(settings.corpus)), catalog)
+    changes = planned(settings)[0]
     waiting = len(changes.read) + len(changes.same) + len(changes.moved) + len(changes.removed)
     yield Finding("corpus", True, f"a sync would change {waiting} files" if waiting else "in step with the index")
     if embedder is not None and catalog.count() and stored_makers(catalog) != made_with(embedder):

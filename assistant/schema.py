@@ -121,8 +121,11 @@ def open_catalogue(path: Path) -> sqlite3.Connection:
     return db
 
 
-def look_at(path: Path) -> sqlite3.Connection:
-    """Open the database at `path` for reading, without changing it; raises `UserError` when it is damaged or of another version."""
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """Open the database at `path` without ever changing it, also while another process writes; raises as `open_catalogue`.
+
+    One of an earlier version can't be read so.
+    """
     try:
         db = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False, isolation_level=None, timeout=5
@@ -130,10 +133,10 @@ def look_at(path: Path) -> sqlite3.Connection:
         version = _version(db)
     except sqlite3.Error as error:
         raise UserError(f"The catalogue {path} can't be read ({error}): {WAY_OUT}") from None
-    _check_version(path, version)
-    if version < VERSION:
+    if version != VERSION:
         db.close()
-        raise UserError(f"The catalogue {path} was made by an earlier version: 'assistant sync' brings it up to date.")
+        way_out = "update this program" if version > VERSION else "run 'assistant sync', which brings it up to date"
+        raise UserError(f"The catalogue {path} was made by {'a newer' if version > VERSION else 'an earlier'} version: {way_out}.")
     return db
 
 

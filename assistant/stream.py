@@ -17,6 +17,10 @@ _CHARACTERS_AHEAD = 4_000_000
 _SOON = 0.1  # seconds; a file that takes longer is not waited for
 
 
+class Stopped(Exception):
+    """The sync was asked to stop."""
+
+
 @dataclass(frozen=True)
 class Read:
     """What was read of the file at `path`, which was in `state` before; `loaded` is None when it failed, for the `reason`."""
