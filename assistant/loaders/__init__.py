@@ -6,10 +6,11 @@ from assistant.documents import Parsed
 from assistant.errors import DocumentError
 from assistant.loaders.html import load_html
 from assistant.loaders.markdown import load_markdown
+from assistant.loaders.ocr import load_image
 from assistant.loaders.pdf import load_pdf
 from assistant.loaders.text import load_text
 
-VERSION = 1  # raise when a loader would give another text for the same file: files are then read again
+VERSION = 2  # raise when a loader would give another text for the same file: files are then read again
 
 # A loader takes the bytes of a file and the passwords to try, and raises `DocumentError` when the bytes are
 # not what the name says. Heavy libraries are imported inside it.
@@ -28,7 +29,13 @@ LOADERS: dict[str, Loader] = {
     ".text": _plain(load_text),
     ".html": _plain(load_html),
     ".htm": _plain(load_html),
-    ".pdf": _plain(load_pdf),
+    ".pdf": load_pdf,
+    ".png": _plain(load_image),
+    ".jpg": _plain(load_image),
+    ".jpeg": _plain(load_image),
+    ".tif": _plain(load_image),
+    ".tiff": _plain(load_image),
+    ".webp": _plain(load_image),
 }
 
 

@@ -1,0 +1,184 @@
+"""Rows of cells that line up become tables; other rows become lines."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from assistant.loaders.pdf_layout import LEADER, Fragment, Row, rows_of
+
+_MAX_CELLS = 30
+
+
+@dataclass(slots=True)
+class Line(Fragment):
+    """A printed line of a column; `apart` when it must not be joined with its neighbours."""
+
+    apart: bool = False
+
+
+@dataclass(slots=True)
+class Table:
+    """Rows of cells, all of the same number."""
+
+    rows: list[list[str]] = field(default_factory=list)
+
+
+def _table_columns(rows: Sequence[Row]) -> list[tuple[float, float]]:
+    """Return the (left, right) of the columns of `rows`; a few rows may have a cell over several."""
+    several = [row for row in rows if len(row) > 1]
+    allowed = max(len(several) // 8, len(several) > 3)
+    edges = sorted(edge for row in several for cell in row for edge in ((cell.left, 1), (cell.right, -1)))
+    columns: list[tuple[float, float]] = []
+    depth, start = 0, 0.0
+    for x, change in edges:
+        before, depth = depth, depth + change
+        if before <= allowed < depth:
+            start = x
+        elif depth <= allowed < before:
+            columns.append((start, x))
+    return columns
+
+
+def _overlaps(left: float, right: float, columns: Sequence[tuple[float, float]]) -> list[int]:
+    return [at for at, column in enumerate(columns) if min(right, column[1]) > max(left, column[0])]
+
+
+def _nearest(left: float, right: float, columns: Sequence[tuple[float, float]]) -> int:
+    middle = (left + right) / 2
+    return min(range(len(columns)), key=lambda at: max(columns[at][0] - middle, middle - columns[at][1], 0))
+
+
+def _cells(row: Row, columns: Sequence[tuple[float, float]]) -> list[str]:
+    cells = [""] * len(columns)
+    for cell in row:
+        over = _overlaps(cell.left, cell.right, columns)
+        words = [_overlaps(left, right, columns) for _, left, right, _ in cell.words]
+        if len(over) < 2 or len(row) == 1 or any(len(word) > 1 for word in words):
+            # A cell over several columns stands in the first of them.
+            at = over[0] if over else _nearest(cell.left, cell.right, columns)
+            cells[at] = f"{cells[at]} {cell.text}".strip()
+            continue
+        for text, left, right, spaced in cell.words:
+            at = _nearest(left, right, columns)
+            cells[at] += f"{' ' if spaced and cells[at] else ''}{text}"
+    return cells
+
+
+def _merge_complements(cells: list[list[str]]) -> list[list[str]]:
+    """Join neighbouring columns that are never both filled: the head of one stands over the numbers of the other."""
+    at = 0
+    while cells and at + 1 < len(cells[0]):
+        if any(row[at] and row[at + 1] for row in cells):
+            at += 1
+        else:
+            cells = [[*row[:at], row[at] or row[at + 1], *row[at + 2 :]] for row in cells]
+    return cells
+
+
+def _merge_wrapped(cells: list[list[str]], rows: Sequence[Row]) -> list[list[str]]:
+    """Join the lines of cells with several, when the rows of the table stand further apart than these lines."""
+    distances = [above[0].base - below[0].base for above, below in pairwise(rows)]
+    near = 1.2 * min(distances)
+    if near > 1.9 * max(row[0].size for row in rows) or sum(distance > near for distance in distances) < 0.3 * len(distances):
+        return cells
+    merged = [cells[0]]
+    for row, distance in zip(cells[1:], distances, strict=True):
+        both = [(a, b) for a, b in zip(merged[-1], row, strict=True) if a and b]
+        more = sum(map(bool, merged[-1])) > sum(map(bool, row))
+        if distance <= near and both and more and not any(b[0].isdigit() for _, b in both):
+            merged[-1] = [f"{a} {b}".strip() for a, b in zip(merged[-1], row, strict=True)]
+        else:
+            merged.append(row)
+    return merged
+
+
+def _is_aligned(rows: Sequence[Row], column: tuple[float, float]) -> bool:
+    """Whether most cells of a column begin, end or have their middle at one x."""
+    cells = [cell for row in rows for cell in row if cell.left >= column[0] - 1 and cell.right <= column[1] + 1]
+    if len(cells) < 2:
+        return True
+    for places in ([c.left for c in cells], [c.right for c in cells], [(c.left + c.right) / 2 for c in cells]):
+        middle = statistics.median(places)
+        if sum(abs(place - middle) < 0.4 * cells[0].size for place in places) >= 0.5 * len(places):
+            return True
+    return False
+
+
+def _table(rows: Sequence[Row]) -> Table | None:
+    columns = _table_columns(rows)
+    if not 2 <= len(columns) <= _MAX_CELLS or sum(len(row) > 1 for row in rows) < 2:
+        return None
+    if sum(_is_aligned(rows, column) for column in columns) < 0.7 * len(columns):
+        return None
+    cells = _merge_complements(_merge_wrapped([_cells(row, columns) for row in rows], rows))
+    return Table(cells) if len(cells[0]) > 1 else None
+
+
+def _table_end(rows: Sequence[Row], start: int) -> int:
+    """Return the index after the last row of a table that starts with row `start`."""
+    distances: list[float] = []
+    most = len(rows[start])
+    end = start + 1
+    for at in range(start + 1, len(rows)):
+        row, above = rows[at], rows[at - 1]
+        distance = above[0].base - row[0].base
+        if distance > max(2.2 * statistics.median(distances) if distances else 0, 3 * row[0].size):
+            break
+        if len(row) > 1:
+            count = len(_table_columns(rows[start : at + 1]))
+            if count < max(2, 0.6 * most):
+                break
+            most = max(most, count)
+            end = at + 1
+        else:
+            columns = _table_columns(rows[start:at])
+            over = _overlaps(row[0].left, row[0].right, columns)
+            note = any(abs(row[0].left - left) < 0.4 * row[0].size for left, _ in columns[1:])  # a line below a cell
+            if (len(over) > 1 and not note) or at - end >= 2 or row[0].size > above[0].size + 0.5:
+                break
+            if note and distance < 1.7 * above[0].size:
+                end = at + 1
+        distances.append(distance)
+    return end
+
+
+def _line(cells: Sequence[Fragment], joint: str) -> Line:
+    longest = max(cells, key=lambda cell: len(cell.text))
+    text = joint.join(cell.text for cell in cells)
+    leader = LEADER.search(text)
+    left, right = min(cell.left for cell in cells), max(cell.right for cell in cells)
+    apart = (joint == " | " and len(cells) > 1) or (leader is not None and len(leader.group()) > 12)
+    text = LEADER.sub(" … ", text).strip() if apart else text
+    return Line(text, left, right, longest.base, longest.size, all(c.bold for c in cells), all(c.mono for c in cells), [], apart)
+
+
+def _as_lines(row: Row, neighbours: Sequence[Row]) -> list[Line]:
+    """Make lines of a row that is in no table; cells stay apart unless it is a spaced out line of a paragraph."""
+    if max(cell.size for cell in row) > 1.15 * min(cell.size for cell in row):
+        return [_line([cell], "") for cell in row]
+    size = row[0].size
+    close = all(abs(after.left - before.right) < 2.2 * size for before, after in pairwise(row))
+    stretched = close and any(
+        len(other) == 1 and other[0].left < row[0].left + 2 * size and other[0].right > row[-1].right - 2 * size
+        for other in neighbours
+    )
+    return [_line(row, " " if stretched else " | ")]
+
+
+def lines_and_tables(part: Sequence[Fragment]) -> list[Line | Table]:
+    """Return what one column of a page holds, down the page."""
+    rows = rows_of(part)
+    found: list[Line | Table] = []
+    at = 0
+    while at < len(rows):
+        if len(rows[at]) > 1:
+            end = _table_end(rows, at)
+            table = _table(rows[at:end])
+            if table:
+                found.append(table)
+                at = end
+                continue
+        found += _as_lines(rows[at], [*rows[max(at - 1, 0) : at], *rows[at + 1 : at + 2]])
+        at += 1
+    return found
