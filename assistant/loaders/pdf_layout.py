@@ -2,14 +2,15 @@
 
 import re
 import statistics
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 HYPHENS = "\ufffe\u00ad"  # U+FFFE is how pdfium gives back a hyphen at a line's end
 CELL_GAP = 0.9  # of the font size: what stands further apart in a row is another cell
 _GUTTER = 0.7  # of the font size: the least width of the white space between two columns
 _LEAST_LINES = 3  # on each side of it
-_ATTEMPTS = 16
+_ATTEMPTS = 40
 MARK = re.compile(
     r"[•▪◦‣●○■□–—*·-]|\(?(?:\d{1,3}(?:\.\d{1,3}){0,3}|[a-zA-Z]|[ivx]{2,4})[.)]|\d{1,2}(?:\.\d{1,3}){0,4}|\.\d{1,2}|\[\d{1,3}\]"
 )
@@ -66,47 +67,37 @@ def _are_columns(left: Sequence[Fragment], right: Sequence[Fragment]) -> bool:
     return _is_prose(left) and _is_prose(right)
 
 
+def _runs(fragments: Sequence[Fragment], x: float, gap: float) -> Iterator[tuple[int, int]]:
+    """Yield (first, after the last) of runs of fragments that leave the place to the left of `x` white."""
+    first = 0
+    for at, fragment in enumerate(fragments):
+        if fragment.left < x - 0.5 and fragment.right > x - gap:
+            if at - first >= 2 * _LEAST_LINES:
+                yield first, at
+            first = at + 1
+    if len(fragments) - first >= 2 * _LEAST_LINES:
+        yield first, len(fragments)
+
+
 def _find_columns(fragments: Sequence[Fragment]) -> tuple[int, int, float] | None:
-    """Find the longest run of `fragments`, in order down the page, with white space from its top to its foot.
+    """Find the longest run of `fragments`, in order down the page, with white space between two columns.
 
     Returns its first index, the one after its last, and the x where the right column begins.
     """
-    import numpy
-
-    lefts = numpy.array([fragment.left for fragment in fragments])
-    rights = numpy.array([fragment.right for fragment in fragments])
-    low, high = float(lefts.min()), float(rights.max())
+    low, high = min(fragment.left for fragment in fragments), max(fragment.right for fragment in fragments)
     width = high - low
-    # Most pages have one column: then few lines begin away from its left edge.
-    if (lefts > low + 0.15 * width).sum() < _LEAST_LINES or (rights < high - 0.15 * width).sum() < _LEAST_LINES:
-        return None
     gap = _GUTTER * statistics.median(fragment.size for fragment in fragments)
-    step = max(width / 300, 2.0)
-    places = numpy.arange(low + 0.1 * width, high - 0.1 * width, step)
-    crossed = (lefts[:, None] < places - 0.5) & (rights[:, None] > places - gap)
-    # Runs of lines that leave a place free lie between those that cross it; a line that crosses all is put at both ends.
-    rows = len(fragments) + 2
-    padded = numpy.ones((len(places), rows), dtype=bool)
-    padded[:, 1:-1] = crossed.T
-    stops = numpy.flatnonzero(padded)
-    lengths = numpy.diff(stops) - 1
-    stops = stops[:-1]
-    kept = lengths >= 2 * _LEAST_LINES
-    runs: dict[tuple[int, int], list[int]] = {}
-    for stop, length in zip(stops[kept].tolist(), lengths[kept].tolist(), strict=True):
-        runs.setdefault((stop % rows, length), []).append(stop // rows)
-    for (first, length), at in sorted(runs.items(), key=lambda run: -run[0][1])[:_ATTEMPTS]:
-        inside = fragments[first : first + length]
-        tried = -2
-        for place in at:
-            if place == tried + 1:  # the same gutter
-                tried = place
-                continue
-            tried = place
-            x = float(places[place])
-            if _are_columns([f for f in inside if f.left < x - 0.5], [f for f in inside if f.left >= x - 0.5]):
-                start, end = _trimmed(inside, x)
-                return first + start, first + end, x
+    # White space can be moved to the right until it meets a line.
+    lefts = Counter(round(f.left) for f in fragments if low + 0.15 * width < f.left < high - 0.1 * width)
+    # Most pages have one column: then few lines begin away from its left edge.
+    if lefts.total() < _LEAST_LINES:
+        return None
+    found = [(first, end, float(x)) for x, _ in lefts.most_common(_ATTEMPTS) for first, end in _runs(fragments, x, gap)]
+    for first, end, x in sorted(found, key=lambda run: run[0] - run[1]):
+        inside = fragments[first:end]
+        if _are_columns([f for f in inside if f.left < x - 0.5], [f for f in inside if f.left >= x - 0.5]):
+            start, stop = _trimmed(inside, x)
+            return first + start, first + stop, x
     return None
 
 

@@ -18,7 +18,7 @@ from assistant.loaders.pdf_layout import CELL_GAP, HYPHENS, Fragment
 
 _MAX_ANNOTATIONS = 5000  # on a page
 _MAX_ATTACHMENTS, _MAX_ATTACHED_BYTES = 200, 100_000_000
-_DPI = 300  # what Tesseract's models were trained on
+_DPI, _LONG_SIDE = 300, 2800  # dots an inch, as Tesseract likes it, and pixels: small pages have small letters
 _DRAWING = 20  # more objects than this on a page without text may be drawn letters
 _WORD = re.compile(r"[^\t\n\r\x0b\x0c \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\x00\ufffe]+\ufffe?")
 _INVISIBLE = dict.fromkeys([0xAD, 0x200B, 0xFEFF, 0xFFFF])
@@ -318,10 +318,11 @@ class Pdf:
         """Draw a page in grey."""
         page = self._pdf[index]
         width, height = page.get_size()
-        scale = min(_DPI / 72, math.sqrt(MAX_PIXELS / max(width * height, 1)))
+        scale = min(max(_DPI / 72, _LONG_SIDE / max(width, height, 1)), math.sqrt(MAX_PIXELS / max(width * height, 1)))
         bitmap = page.render(scale=scale, grayscale=True)
-        pixels = bitmap.to_numpy()
-        picture = Picture(bitmap.width, bitmap.height, pixels.reshape(bitmap.height, bitmap.width).tobytes(), scale * 72)
+        buffer, wide = memoryview(bitmap.buffer), bitmap.width
+        pixels = b"".join(buffer[at : at + wide] for at in range(0, bitmap.height * bitmap.stride, bitmap.stride))
+        picture = Picture(wide, bitmap.height, pixels, scale * 72)
         bitmap.close()
         page.close()
         return picture
