@@ -122,9 +122,13 @@ def load_pdf(data: bytes, passwords: Sequence[str]) -> Parsed:
             total += sum(len(fragment.text) for fragment in pages[-1].fragments)
         parts, warnings = pdf.attachments()
         warnings = _recognise(pdf, pages) + warnings
+    if not any(page.fragments for page in pages):
+        # Notes without a text, or only attached files: these can be read.
+        notes = "\n\n".join(note for page in pages for note in page.notes)
+        if not notes and not parts:
+            raise DocumentError("no text was found in it")
+        return Parsed(notes, title, warnings=tuple(warnings), parts=tuple(parts))
     text, headings, starts = write([page.fragments for page in pages], [page.notes for page in pages])
-    if not text.strip() and not parts:
-        raise DocumentError("no text was found in it")
     second = starts[1] if len(starts) > 1 else len(text)
     named = title or next((h.text for h in headings if h.level == 1 and h.start < second), "")
     return Parsed(text, named, headings, starts, tuple(warnings), tuple(parts))

@@ -30,38 +30,47 @@ def _height(row: Sequence[Fragment]) -> int:
     return round(row[0].base / 4)
 
 
-def _pattern(row: Sequence[Fragment]) -> tuple[str, int]:
-    """Return what is the same in a header on each page: its text without numbers, and its height on the page."""
-    return re.sub(r"\d+", "#", " ".join(fragment.text for fragment in row)), _height(row)
+def _text(row: Sequence[Fragment]) -> str:
+    return " ".join(fragment.text for fragment in row)
+
+
+def _pattern(row: Sequence[Fragment]) -> str:
+    """Return the text of a header without its numbers, or nothing when it is short or has amounts: these may be a sum."""
+    text = _text(row)
+    named = sum(map(str.isalpha, text)) > 12 and not re.search(r"[$€£¥%]|\d[.,]\d\d\b", text)
+    return re.sub(r"\d+", "#", text) if named else ""
 
 
 def _offsets(row: Sequence[Fragment], index: int) -> set[int]:
-    """Return what must be added to a page's index to give the numbers at the ends of `row`."""
-    words = " ".join(fragment.text for fragment in row).split()
-    return {int(word) - index for word in (words[0], words[-1]) if word.isdecimal() and len(word) <= 4} if words else set()
+    """Return what must be added to a page's index to give the numbers in `row`."""
+    return {int(number) - index for number in re.findall(r"(?<![\d.,])\d{1,4}(?![\d.,]*\d)", _text(row))}
 
 
 def without_furniture(pages: Pages) -> list[list[Fragment]]:
-    """Drop headers and footers: lone page numbers, and what stands at the same place on most pages.
+    """Drop headers and footers: lone page numbers, what stands at the same place on most pages, and what has the page's number.
 
     On the first page such lines stay: a letter's head is there, too.
     """
     edges = [_edges(page) for page in pages]
-    filled = sum(map(bool, pages))
-    patterns = Counter(pattern for rows in edges for pattern in {_pattern(row) for row in rows})
-    # A number that grows with the pages is their number: what stands beside it is a header, too.
+    # Left and right pages often differ, so half of the pages is too much to ask.
+    most = max(3.0, 0.4 * sum(map(bool, pages)))
+    texts = Counter(place for rows in edges for place in {(_text(row), _height(row)) for row in rows})
     numbers = Counter(
         place for index, rows in enumerate(edges) for place in {(o, _height(row)) for row in rows for o in _offsets(row, index)}
+    )
+    patterns = Counter(
+        (_pattern(row), _height(row)) for rows in edges for row in {id(r): r for r in (rows[:1] + rows[-1:])}.values()
     )
     kept: list[list[Fragment]] = []
     for index, (page, rows) in enumerate(zip(pages, edges, strict=True)):
         dropped: list[float] = []
         for at, row in enumerate(rows):
-            # Left and right pages often differ, so half of the pages is too much to ask.
-            repeated = index > 0 and filled >= 3 and patterns[_pattern(row)] >= max(3, 0.4 * filled)
-            counted = index > 0 and filled >= 4 and any(numbers[o, _height(row)] >= 0.4 * filled for o in _offsets(row, index))
-            alone = at in (0, len(rows) - 1) and len(rows) > 1 and _NUMBERED.match(" ".join(cell.text for cell in row))
-            if repeated or counted or alone:
+            repeated = texts[_text(row), _height(row)] >= most
+            counted = any(numbers[offset, _height(row)] >= most for offset in _offsets(row, index))
+            outermost = at in (0, len(rows) - 1)
+            repeated = repeated or (outermost and bool(_pattern(row)) and patterns[_pattern(row), _height(row)] >= most)
+            alone = outermost and len(rows) > 1 and _NUMBERED.match(_text(row))
+            if alone or (index > 0 and (repeated or counted)):
                 dropped.append(row[0].base)
         kept.append([f for f in page if not any(abs(f.base - base) <= 0.3 * f.size for base in dropped)])
     return kept

@@ -2,15 +2,16 @@
 
 import re
 import statistics
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 HYPHENS = "\ufffe\u00ad"  # U+FFFE is how pdfium gives back a hyphen at a line's end
 CELL_GAP = 0.9  # of the font size: what stands further apart in a row is another cell
 _GUTTER = 0.7  # of the font size: the least width of the white space between two columns
 _LEAST_LINES = 3  # on each side of it
-_ATTEMPTS = 40
+_ATTEMPTS, _TESTS = 40, 200  # places and runs that are tried on a page
 MARK = re.compile(
     r"[•▪◦‣●○■□–—*·-]|\(?(?:\d{1,3}(?:\.\d{1,3}){0,3}|[a-zA-Z]|[ivx]{2,4})[.)]|\d{1,2}(?:\.\d{1,3}){0,4}|\.\d{1,2}|\[\d{1,3}\]"
 )
@@ -44,26 +45,43 @@ def _width(text: str) -> int:
     return len(text) + len(_WIDE.findall(text))
 
 
+def _longest(side: Sequence[Fragment]) -> dict[float, Fragment]:
+    """Return the longest fragment of each line, by its base."""
+    lines: dict[float, Fragment] = {}
+    for fragment in side:
+        base = round(fragment.base, 1)
+        if base not in lines or len(lines[base].text) < len(fragment.text):
+            lines[base] = fragment
+    return lines
+
+
+def _mean_width(side: Iterable[Fragment]) -> float:
+    return statistics.fmean(_width(fragment.text) for fragment in side)
+
+
 def _is_prose(side: Sequence[Fragment]) -> bool:
     lower = sum(fragment.text[:1].islower() for fragment in side)
-    width = statistics.fmean(_width(fragment.text) for fragment in side)
+    width = _mean_width(side)
     return width >= 25 or (lower >= 0.35 * len(side) and width >= 10)
 
 
 def _are_columns(left: Sequence[Fragment], right: Sequence[Fragment]) -> bool:
     """Whether both sides of a gutter are text that is read down, rather than the columns of a table."""
-    fewer, more = sorted(({round(f.base, 1): f for f in side} for side in (left, right)), key=len)
+    fewer, more = sorted((_longest(left), _longest(right)), key=len)
     if len(fewer) < _LEAST_LINES:
         return False
     beside = level = 0
+    bases = sorted(more)
     for base, fragment in fewer.items():
-        distance = min(abs(base - other) for other in more)
+        at = bisect_left(bases, base)
+        distance = min(abs(base - other) for other in bases[max(at - 1, 0) : at + 1])
         beside += distance < 0.8 * fragment.size
         level += distance < 0.1 * fragment.size
     if beside < 0.5 * len(fewer):
         return False
-    if level < 0.5 * len(fewer):
-        return min(statistics.fmean(_width(f.text) for f in side) for side in (left, right)) >= 8
+    if level < 0.5 * len(fewer):  # the rows of a table are level
+        narrow = min(_mean_width(fewer.values()), _mean_width(more.values()))
+        return (narrow >= 11 and len(fewer) > 0.6 * len(more)) or (narrow >= 6 and (_is_prose(left) or _is_prose(right)))
     return _is_prose(left) and _is_prose(right)
 
 
@@ -93,7 +111,7 @@ def _find_columns(fragments: Sequence[Fragment]) -> tuple[int, int, float] | Non
     if lefts.total() < _LEAST_LINES:
         return None
     found = [(first, end, float(x)) for x, _ in lefts.most_common(_ATTEMPTS) for first, end in _runs(fragments, x, gap)]
-    for first, end, x in sorted(found, key=lambda run: run[0] - run[1]):
+    for first, end, x in sorted(found, key=lambda run: run[0] - run[1])[:_TESTS]:
         inside = fragments[first:end]
         if _are_columns([f for f in inside if f.left < x - 0.5], [f for f in inside if f.left >= x - 0.5]):
             start, stop = _trimmed(inside, x)
@@ -161,7 +179,7 @@ def rows_of(part: Sequence[Fragment]) -> list[Row]:
     groups: list[Row] = []
     for fragment in part:
         for group in groups[-3:]:
-            if any(_same_line(fragment, other) for other in group):
+            if any(_same_line(fragment, other) for other in group[-4:]):
                 group.append(fragment)
                 break
         else:

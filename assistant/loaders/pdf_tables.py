@@ -7,7 +7,9 @@ from itertools import pairwise
 
 from assistant.loaders.pdf_layout import LEADER, Fragment, Row, rows_of
 
-_MAX_CELLS = 30
+_MAX_CELLS = 60
+_TRIES = 5  # rows that a table may begin with later than its first row
+_WINDOW = 20  # rows above, that a row must line up with
 
 
 @dataclass(slots=True)
@@ -126,13 +128,13 @@ def _table_end(rows: Sequence[Row], start: int) -> int:
         if distance > max(2.2 * statistics.median(distances) if distances else 0, 3 * row[0].size):
             break
         if len(row) > 1:
-            count = len(_table_columns(rows[start : at + 1]))
+            count = len(_table_columns(rows[max(start, at - _WINDOW) : at + 1]))
             if count < max(2, 0.6 * most):
                 break
             most = max(most, count)
             end = at + 1
         else:
-            columns = _table_columns(rows[start:at])
+            columns = _table_columns(rows[max(start, at - _WINDOW) : at])
             over = _overlaps(row[0].left, row[0].right, columns)
             note = any(abs(row[0].left - left) < 0.4 * row[0].size for left, _ in columns[1:])  # a line below a cell
             if (len(over) > 1 and not note) or at - end >= 2 or row[0].size > above[0].size + 0.5:
@@ -170,15 +172,18 @@ def lines_and_tables(part: Sequence[Fragment]) -> list[Line | Table]:
     """Return what one column of a page holds, down the page."""
     rows = rows_of(part)
     found: list[Line | Table] = []
-    at = 0
+    at = tried_to = tries = 0
     while at < len(rows):
-        if len(rows[at]) > 1:
+        if at >= tried_to:
+            tries = 0
+        if len(rows[at]) > 1 and tries < _TRIES:
             end = _table_end(rows, at)
             table = _table(rows[at:end])
             if table:
                 found.append(table)
                 at = end
                 continue
+            tried_to, tries = max(end, tried_to), tries + 1
         found += _as_lines(rows[at], [*rows[max(at - 1, 0) : at], *rows[at + 1 : at + 2]])
         at += 1
     return found
