@@ -1,5 +1,6 @@
 """A question becomes a cited answer: the whole story on one screen is `ask`."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from assistant.abstention import features
 from assistant.catalog import DocumentInfo
+from assistant.changes import Changes
 from assistant.chat_model import ChatModel, Output
 from assistant.collection import Collection
 from assistant.elsewhere import other_values
@@ -18,6 +20,7 @@ from assistant.grounding import Grounded, Grounding, ground
 from assistant.lexical import terms
 from assistant.prompt import build_messages, conversation_messages
 from assistant.reading import Plan, answer_messages, fitting_notes, kept_notes, note_messages, plan_reading
+from assistant.receipts import FileResult, Report
 from assistant.retrieval import Hit
 from assistant.settings import Settings
 from assistant.snapshots import (
@@ -37,7 +40,7 @@ from assistant.snapshots import (
     sound,
     told_again,
 )
-from assistant.sync import Corpus, FileResult, Report
+from assistant.sync import Corpus
 from assistant.turns import About, Retelling, Turn, about_conversation, asks_change, cited_hits, live, recalled, searched_before
 from assistant.written import EMPTY, draft, repeats, settle
 
@@ -259,7 +262,8 @@ class Assistant:
 
     def ask(self, question: str, turns: Sequence[Turn] = (), filter: Filter = EVERYTHING) -> Iterator[Answer]:
         """Answer `question` about the corpus, as `ask` does."""
-        return ask(question, self.corpus, self.chat_model, self.settings, turns, filter)
+        with self.corpus.answering():
+            yield from ask(question, self.corpus, self.chat_model, self.settings, turns, filter)
 
     # The corpus, for the command line and the browser.
 
@@ -267,9 +271,13 @@ class Assistant:
         """Return what is indexed, by name, then what failed."""
         return self.corpus.documents()
 
-    def sync(self, progress: Callable[[Report], None] = lambda report: None) -> Report:
-        """Bring the index in step with the corpus folder; `progress` is called after each file."""
-        return self.corpus.sync(progress)
+    def sync(self, progress: Callable[[Report], None] = lambda report: None, stop: threading.Event | None = None) -> Report:
+        """Bring the index in step with the corpus folder, as `Corpus.sync` does."""
+        return self.corpus.sync(progress, stop)
+
+    def changes(self) -> Changes:
+        """Return what a sync would do now."""
+        return self.corpus.changes()
 
     def add(self, paths: Sequence[Path]) -> Iterator[FileResult]:
         """Copy files into the corpus folder and index them, one result a file, in order."""

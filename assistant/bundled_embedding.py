@@ -44,7 +44,7 @@ class BundledEmbedder(Embedder):
         _no_telemetry()
         import openvino
 
-        folder = _model_folder()
+        folder = model_folder()
         self.tokenizer = unbounded((folder / "tokenizer.json").read_text(encoding="utf-8"))
         self._truncating = unbounded(self.tokenizer.to_str())
         self._truncating.enable_truncation(self.max_tokens)
@@ -127,7 +127,7 @@ def _no_telemetry() -> None:
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 
-def _model_folder() -> Path:
+def model_folder() -> Path:
     try:
         return Path(str(resources.files(_PACKAGE))) / "model"
     except ModuleNotFoundError:

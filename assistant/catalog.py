@@ -7,7 +7,7 @@ import hashlib
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,54 +17,69 @@ from typing import NamedTuple
 import numpy as np
 
 from assistant.chunking import Chunk
-from assistant.documents import Document, Heading
+from assistant.documents import Document, Heading, title_of
 from assistant.embedding import Embedded, SentenceVectors, Vectors
-from assistant.errors import UserError
+from assistant.errors import StorageError
 from assistant.late_interaction import NO_TOKENS, TokenVectors
 from assistant.lexical import ChunkTerms, chunk_terms
+from assistant.schema import connect, open_catalogue
 
-_SCHEMA_VERSION = 2
-_SCHEMA = """
-CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE documents (
-    id TEXT PRIMARY KEY, title TEXT NOT NULL, text TEXT NOT NULL, headings TEXT NOT NULL, pages TEXT NOT NULL,
-    sha256 TEXT NOT NULL, size INTEGER NOT NULL, modified INTEGER NOT NULL, indexed_at TEXT NOT NULL
-) STRICT;
-CREATE TABLE failures (
-    id TEXT PRIMARY KEY, size INTEGER NOT NULL, modified INTEGER NOT NULL, reason TEXT NOT NULL
-) STRICT;
-CREATE TABLE vectors (key TEXT PRIMARY KEY, vector BLOB NOT NULL, sentences BLOB NOT NULL, tokens BLOB NOT NULL) STRICT;
-CREATE TABLE chunks (
-    row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, document_id TEXT NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
-    start INTEGER NOT NULL, end INTEGER NOT NULL, heading TEXT NOT NULL, page INTEGER, sentences TEXT NOT NULL,
-    vector_key TEXT NOT NULL, terms BLOB NOT NULL
-) STRICT;
-CREATE INDEX chunks_by_document ON chunks (document_id);
-CREATE INDEX chunks_by_vector ON chunks (vector_key);
-"""
-_FROM_1 = """
-ALTER TABLE vectors ADD COLUMN tokens BLOB NOT NULL DEFAULT x'';
-ALTER TABLE chunks ADD COLUMN terms BLOB NOT NULL DEFAULT x'';
-DELETE FROM chunks;
-DELETE FROM documents;
-DELETE FROM vectors;
-INSERT OR REPLACE INTO settings VALUES ('behind', '1');
-"""
-# Reading dates from the table itself would read through the texts. Catalogues made before it was there get it too.
-_BY_DATE = "CREATE INDEX IF NOT EXISTS documents_by_date ON documents (modified, id)"
+# SQLite counts characters of TEXT as Python does: Unicode code points.
+_CHUNKS = (
+    "SELECT c.id, c.document_id, d.title, c.start, c.end, substr(d.text, c.start + 1, c.end - c.start), c.heading, c.page,"
+    " c.sentences FROM chunks c JOIN documents d ON d.id = c.document_id WHERE {}"
+)
+# The names of documents by other files with the same content.
+_COPIES = "files f JOIN documents d ON d.file = f.same_as WHERE f.same_as != '' AND f.reason = ''"
+_COPY_NAME = "f.path || substr(d.id, length(d.file) + 1)"
+_MARK = "/"  # before a path on its way to another name; none under the corpus folder begins so
 
 
 @dataclass(frozen=True)
 class FileState:
-    """What tells whether a file changed since it was indexed: bytes, and nanoseconds since 1970."""
+    """What tells whether a file changed since it was read: bytes, and nanoseconds since 1970 of two kinds.
+
+    `modified` is when the content changed, as programs may set it; `changed` (0: not known) is when anything about
+    the file did, as only the system sets it.
+    """
 
     size: int
     modified: int
+    changed: int = 0
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One row of the files. `path` is under the corpus folder; `sha256` is empty when the file could not be opened.
+
+    `same_as` is the path of the file with the same content that holds the documents. `reason` says why there are none.
+    `warnings` are about what lies in the file beside its documents; `seconds` is what reading and embedding took.
+    """
+
+    path: str
+    state: FileState
+    sha256: str = ""
+    same_as: str = ""
+    reason: str = ""
+    warnings: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+class Cut(NamedTuple):
+    """A document in chunks, and the key of each chunk's vectors."""
+
+    document: Document
+    chunks: Sequence[Chunk]
+    keys: Sequence[str]
 
 
 @dataclass(frozen=True)
 class DocumentInfo:
-    """One row of the list of documents. `indexed_at` is UTC in ISO 8601; `reason` is set when it failed."""
+    """One row of the list of documents: its receipt. `indexed_at` is UTC in ISO 8601; `reason` is set when it failed.
+
+    `file` is the file that it lies in (`id`, unless it is an attachment or a member). `copies` are the names of other files
+    with the same content. `seconds` counts the whole file.
+    """
 
     id: str
     title: str
@@ -73,6 +88,12 @@ class DocumentInfo:
     chunks: int
     indexed_at: str
     reason: str = ""
+    file: str = ""
+    size: int = 0
+    seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
+    language: str = ""
+    copies: tuple[str, ...] = ()
 
 
 class Candidate(NamedTuple):
@@ -99,54 +120,41 @@ class Catalog:
         """
         self.path = path
         self.revision = 0  # counts the changes to documents, so that what is derived from them knows when it is old
-        self._lock = threading.RLock()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=5)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._db.execute("PRAGMA foreign_keys=ON")
-            self._db.execute("PRAGMA busy_timeout=5000")
-            self._db.execute("PRAGMA secure_delete=ON")
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            check = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
-        except (OSError, sqlite3.Error) as error:
-            raise UserError(
-                f"The catalogue {path} can't be opened ({error}): check the folder, or delete it to index again."
-            ) from None
-        if check != "ok":
-            raise UserError(f"The catalogue {path} is damaged ({check}): delete the folder {path.parent} to index again.")
-        if version > _SCHEMA_VERSION:
-            raise UserError(f"The catalogue {path} was made by a newer version: update, or set ASSISTANT_DATA to another folder.")
-        if version == 0:
-            self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={_SCHEMA_VERSION}; COMMIT;")
-        if version == 1:  # what the new columns hold comes when the documents are read again
-            self._db.executescript(f"BEGIN; {_FROM_1} PRAGMA user_version={_SCHEMA_VERSION}; COMMIT;")
-        self._add_index()
-
-    def _add_index(self) -> None:
-        with suppress(sqlite3.OperationalError):  # another process is writing, or the disk is full: it only costs speed
-            self._db.execute(_BY_DATE)
+        self._db = open_catalogue(path)
+        self._reader = connect(path)  # readers wait for no writer
+        self._lock, self._reading = threading.RLock(), threading.RLock()
 
     def close(self) -> None:
         """Close the file; the catalogue can't be used afterwards."""
-        with self._lock:
+        with self._lock, self._reading:
+            self._reader.close()
             self._db.close()
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
+        """Give the database in a transaction, which is rolled back on any error; raises `StorageError` when it can't be written."""
         with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
             try:
+                self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
+                self._db.execute("COMMIT")
+            except sqlite3.OperationalError as error:
+                self._roll_back()
+                raise StorageError(
+                    f"The catalogue {self.path} can't be written ({error}): make room or mend it, and try again."
+                ) from None
             except BaseException:
-                self._db.execute("ROLLBACK")
+                self._roll_back()
                 raise
-            self._db.execute("COMMIT")
+            self.revision += 1
+
+    def _roll_back(self) -> None:
+        with suppress(sqlite3.Error):  # a full disk may have ended the transaction already
+            self._db.execute("ROLLBACK")
 
     def _rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        with self._lock:
-            return self._db.execute(query, tuple(parameters)).fetchall()
+        with self._reading:
+            return self._reader.execute(query, tuple(parameters)).fetchall()
 
     def setting(self, name: str) -> str:
         """Return a stored value, or an empty string."""
@@ -158,24 +166,88 @@ class Catalog:
         with self._writing() as db:
             db.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", values.items())
 
-    # Documents
+    # Files
+
+    def files(self) -> dict[str, FileEntry]:
+        """Return every file that was read or failed, by its path; without warnings and seconds."""
+        rows = self._rows("SELECT path, size, modified, changed, sha256, same_as, reason FROM files")
+        return {
+            str(path): FileEntry(
+                str(path), FileState(int(str(size)), int(str(modified)), int(str(changed))), str(sha256), str(same), str(reason)
+            )
+            for path, size, modified, changed, sha256, same, reason in rows
+        }
 
     def file_states(self) -> dict[str, FileState]:
-        """Return the state at which each document, readable or failed, was last read."""
-        rows = self._rows("SELECT id, size, modified FROM documents UNION ALL SELECT id, size, modified FROM failures")
-        return {str(id): FileState(int(str(size)), int(str(modified))) for id, size, modified in rows}
+        """Return the state at which each file was last read."""
+        return {path: entry.state for path, entry in self.files().items()}
+
+    def put_files(self, files: Sequence[tuple[FileEntry, Sequence[Cut]]]) -> None:
+        """Replace files with their documents and chunks, all in one transaction.
+
+        The vectors must be stored already. Chunks that stay the same keep their place in the indexes.
+        """
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        with self._writing() as db:
+            for entry, documents in files:
+                _put_file(db, entry, now)
+                ids = [cut.document.id for cut in documents]
+                db.execute(
+                    "DELETE FROM documents WHERE file = ? AND id NOT IN (SELECT value FROM json_each(?))",
+                    [entry.path, json.dumps(ids)],
+                )
+                for cut in documents:
+                    _put_document(db, entry, cut)
+
+    def put_document(self, document: Document, state: FileState, chunks: Sequence[Chunk], keys: Sequence[str]) -> None:
+        """Replace a document that is a file of its own, as `put_files` does."""
+        self.put_files([(FileEntry(document.id, state, document.sha256), [Cut(document, chunks, keys)])])
+
+    def touch(self, states: Mapping[str, FileState]) -> None:
+        """Note that the times of files changed while their content did not."""
+        with self._writing() as db:
+            values = [(state.size, state.modified, state.changed, path) for path, state in states.items()]
+            db.executemany("UPDATE files SET size = ?, modified = ?, changed = ? WHERE path = ?", values)
+            db.executemany("UPDATE documents SET modified = ? WHERE file = ?", [(row[1], row[3]) for row in values])
+
+    def forget_states(self, failed_only: bool = False) -> None:
+        """Make files count as changed, so that the next sync reads them again; what is indexed of them stays until then."""
+        with self._writing() as db:
+            where = " WHERE reason != ''" if failed_only else ""
+            db.execute(f"UPDATE files SET size = -1, sha256 = ''{where}")
+
+    def rearrange(self, moves: Mapping[str, FileEntry], removed: Iterable[str]) -> None:
+        """Give the documents of files other names, and remove files with theirs, all in one transaction.
+
+        `moves` has the new file by the old path, and may swap names; vectors and chunks stay. Whatever had a new name
+        before is dropped, unless it moves too. A title made from the file's name follows it.
+        """
+        with self._writing() as db:
+            targets = [entry.path for entry in moves.values()]
+            dropped = [*removed, *(path for path in targets if path not in moves)]
+            db.executemany("DELETE FROM files WHERE path = ?", [(path,) for path in dropped])
+            # First to names that no file has, so that two can change places.
+            db.executemany("UPDATE documents SET id = ? || id WHERE file = ?", [(_MARK, old) for old in moves])
+            db.executemany("UPDATE files SET path = ? WHERE path = ?", [(_MARK + entry.path, old) for old, entry in moves.items()])
+            for old, entry in moves.items():
+                _rename(db, old, entry)
+            for old, entry in moves.items():
+                db.execute("UPDATE files SET same_as = ? WHERE same_as = ?", [_MARK + entry.path, old])
+            db.execute("UPDATE files SET same_as = substr(same_as, 2) WHERE substr(same_as, 1, 1) = ?", [_MARK])
+
+    def remove_file(self, path: str) -> None:
+        """Remove a file with its documents, or the note that it failed."""
+        with self._writing() as db:
+            db.execute("DELETE FROM files WHERE path = ?", [path])
+
+    # Vectors
 
     def stored_keys(self, keys: Iterable[str]) -> set[str]:
         """Return those of `keys` whose vectors are stored."""
-        wanted = list(keys)
-        found: set[str] = set()
-        for first in range(0, len(wanted), 500):
-            part = wanted[first : first + 500]
-            marks = ",".join("?" * len(part))
-            found.update(str(row[0]) for row in self._rows(f"SELECT key FROM vectors WHERE key IN ({marks})", part))
-        return found
+        rows = self._rows("SELECT key FROM vectors WHERE key IN (SELECT value FROM json_each(?))", [json.dumps(list(keys))])
+        return {str(row[0]) for row in rows}
 
-    def put_vectors(self, vectors: dict[str, Embedded]) -> None:
+    def put_vectors(self, vectors: Mapping[str, Embedded]) -> None:
         """Store vectors by key, ahead of the chunks that use them: embedding that was done is kept."""
         with self._writing() as db:
             rows = [
@@ -183,79 +255,79 @@ class Catalog:
                 for key, item in vectors.items()
             ]
             db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", rows)
-
-    def put_document(self, document: Document, state: FileState, chunks: Sequence[Chunk], keys: Sequence[str]) -> list[str]:
-        """Replace a document and its chunks in one transaction, and mark the indexes as behind.
-
-        The vectors must be stored already. Returns the ids of chunks that are gone.
-        """
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        headings = json.dumps([[h.start, h.level, h.text] for h in document.headings])
-        values = (document.id, document.title, document.text, headings, json.dumps(document.pages), document.sha256)
-        with self._writing() as db:
-            before = {str(row[0]) for row in db.execute("SELECT id FROM chunks WHERE document_id = ?", [document.id])}
-            db.execute("DELETE FROM documents WHERE id = ?", [document.id])
-            db.execute("DELETE FROM failures WHERE id = ?", [document.id])
-            db.execute("INSERT INTO documents VALUES (?,?,?,?,?,?,?,?,?)", (*values, state.size, state.modified, now))
-            db.executemany(
-                "INSERT INTO chunks (id, document_id, start, end, heading, page, sentences, vector_key, terms) VALUES (?,?,?,?,?,?,?,?,?)",
-                [
-                    (c.id, c.document_id, c.start, c.end, c.heading, c.page, json.dumps(c.sentences), key, chunk_terms(c).tobytes())
-                    for c, key in zip(chunks, keys, strict=True)
-                ],
-            )
-            db.execute("INSERT OR REPLACE INTO settings VALUES ('behind', '1')")
-            self.revision += 1
-        return sorted(before - {chunk.id for chunk in chunks})
-
-    def touch(self, id: str, state: FileState) -> None:
-        """Note that a file's time changed while its content did not."""
-        with self._writing() as db:
-            db.execute("UPDATE documents SET size = ?, modified = ? WHERE id = ?", (state.size, state.modified, id))
-            self.revision += 1
-
-    def put_failure(self, id: str, state: FileState, reason: str) -> list[str]:
-        """Note why a file can't be indexed and drop what was indexed of it; returns the ids of its chunks."""
-        gone = self.remove_document(id)
-        with self._writing() as db:
-            db.execute("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?)", (id, state.size, state.modified, reason))
-        return gone
-
-    def remove_document(self, id: str) -> list[str]:
-        """Remove a document or a failure; returns the ids of its chunks."""
-        with self._writing() as db:
-            gone = [str(row[0]) for row in db.execute("SELECT id FROM chunks WHERE document_id = ?", [id])]
-            db.execute("DELETE FROM documents WHERE id = ?", [id])
-            db.execute("DELETE FROM failures WHERE id = ?", [id])
-            if gone:
-                db.execute("INSERT OR REPLACE INTO settings VALUES ('behind', '1')")
-            self.revision += 1
-        return gone
+            db.executemany("INSERT OR IGNORE INTO unused VALUES (?)", [(key,) for key in vectors])
 
     def drop_unused_vectors(self) -> None:
-        """Delete vectors that no chunk uses."""
+        """Delete vectors that no chunk uses; what was removed is then gone from the database's files too."""
+        if not self._rows("SELECT 1 FROM unused LIMIT 1"):
+            return
         with self._writing() as db:
-            db.execute("DELETE FROM vectors WHERE key NOT IN (SELECT vector_key FROM chunks)")
+            db.execute(
+                "DELETE FROM vectors WHERE key IN (SELECT key FROM unused)"
+                " AND NOT EXISTS (SELECT 1 FROM chunks WHERE vector_key = vectors.key)"
+            )
+            db.execute("DELETE FROM unused")
+        with self._lock, suppress(sqlite3.OperationalError):  # somebody is reading: the next time will do
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    # What the indexes have not heard of
+
+    def behind(self, limit: int) -> list[tuple[str, bool]]:
+        """Return up to `limit` ids of chunks that were put, moved or removed, and whether the vector is another too."""
+        rows = self._rows("SELECT chunk_id, dense FROM behind LIMIT ?", [limit])
+        return [(str(id), bool(dense)) for id, dense in rows]
+
+    def count_behind(self) -> int:
+        """Return how many chunks the indexes have not heard of."""
+        return int(str(self._rows("SELECT count(*) FROM behind")[0][0]))
+
+    def caught_up(self, ids: Sequence[str], churn: int) -> None:
+        """Note that the indexes have heard of the chunks of `ids`, `churn` of which replaced or removed something."""
+        with self._writing() as db:
+            db.execute("DELETE FROM behind WHERE chunk_id IN (SELECT value FROM json_each(?))", [json.dumps(list(ids))])
+            db.execute(
+                "INSERT INTO settings VALUES ('churn', ?) ON CONFLICT(name) DO UPDATE SET value = value + excluded.value",
+                [str(churn)],
+            )
+
+    def set_generation(self, generation: int) -> None:
+        """Put a new generation of the indexes in force, which has heard of everything."""
+        with self._writing() as db:
+            values = {"generation": str(generation), "churn": "0"}
+            db.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", values.items())
+            db.execute("DELETE FROM behind")
+
+    # Documents
 
     def documents(self) -> list[DocumentInfo]:
         """Return all documents by id, then the failed files by id."""
+        copies: dict[str, list[str]] = {}
+        for path, owner in self._rows("SELECT path, same_as FROM files WHERE same_as != '' AND reason = '' ORDER BY path"):
+            copies.setdefault(str(owner), []).append(str(path))
         rows = self._rows(
-            "SELECT d.id, d.title, json_array_length(d.pages), length(d.text), count(c.row), d.indexed_at, ''"
-            " FROM documents d LEFT JOIN chunks c ON c.document_id = d.id GROUP BY d.id"
-            " UNION ALL SELECT id, '', 0, 0, 0, '', reason FROM failures ORDER BY 7, 1"
+            "SELECT d.id, d.title, json_array_length(d.pages), length(d.text), count(c.row), f.indexed_at, '', d.file, f.size,"
+            " f.seconds, CASE WHEN d.id = d.file THEN f.warnings ELSE '[]' END, d.warnings, d.language"
+            " FROM documents d JOIN files f ON f.path = d.file LEFT JOIN chunks c ON c.document_id = d.id GROUP BY d.id"
+            " UNION ALL SELECT path, '', 0, 0, 0, indexed_at, reason, path, size, seconds, warnings, '[]', ''"
+            " FROM files WHERE reason != '' ORDER BY 7, 1"
         )
-        return [
-            DocumentInfo(str(id), str(title), int(str(pages)), int(str(size)), int(str(chunks)), str(at), str(reason))
-            for id, title, pages, size, chunks, at, reason in rows
-        ]
+        return [_info(row, copies) for row in rows]
 
     def document(self, id: str) -> Document | None:
         """Return a document with its text, or None."""
-        rows = self._rows("SELECT title, text, headings, pages, sha256 FROM documents WHERE id = ?", [id])
+        columns = "title, text, headings, pages, sha256, warnings, file"
+        rows = self._rows(f"SELECT {columns} FROM documents WHERE id = ?", [id])
         if not rows:
             return None
-        title, text, headings, pages, sha256 = (str(value) for value in rows[0])
-        return Document(id, title, text, tuple(Heading(*h) for h in json.loads(headings)), tuple(json.loads(pages)), sha256)
+        title, text, headings, pages, sha256, warnings, file = (str(value) for value in rows[0])
+        places = tuple(Heading(*h) for h in json.loads(headings))
+        inside = "" if file == id else file
+        return Document(id, title, text, places, tuple(json.loads(pages)), sha256, tuple(json.loads(warnings)), inside)
+
+    def copies(self, id: str) -> list[str]:
+        """Return the other names of a document: where files with the same content hold it."""
+        rows = self._rows(f"SELECT {_COPY_NAME} FROM {_COPIES} AND d.id = ? ORDER BY 1", [id])
+        return [str(row[0]) for row in rows]
 
     def titles(self) -> list[tuple[str, str]]:
         """Return (id, title) of all documents."""
@@ -275,23 +347,12 @@ class Catalog:
         an empty name is the corpus folder). `suffixes` are in lower case with their dot; `after` (included) and
         `before` (excluded) are nanoseconds since 1970.
         """
-        clauses, values = ["1"], list[object]()
-        if ids or folders:
-            places = ["id IN (SELECT value FROM json_each(?))"]
-            values.append(json.dumps(list(ids)))
-            for folder in folders:
-                start = f"{folder}/" if folder else ""
-                places.append("substr(id, 1, ?) = ?")
-                values += [len(start), start]
-            clauses.append(f"({' OR '.join(places)})")
-        if suffixes:
-            clauses.append(f"({' OR '.join(['lower(substr(id, ?)) = ?'] * len(suffixes))})")
-            values += [value for suffix in suffixes for value in (-len(suffix), suffix)]
-        for bound, sign in ((after, ">="), (before, "<")):
-            if bound is not None:
-                clauses.append(f"modified {sign} ?")
-                values.append(bound)
-        return [str(row[0]) for row in self._rows(f"SELECT id FROM documents WHERE {' AND '.join(clauses)}", values)]
+        wanted = (ids, folders, suffixes, after, before)
+        where, values = _matching("id", "file", "modified", *wanted)
+        found = [str(row[0]) for row in self._rows(f"SELECT id FROM documents WHERE {where}", values)]
+        where, values = _matching(_COPY_NAME, "f.path", "f.modified", *wanted)
+        copies = self._rows(f"SELECT d.id FROM {_COPIES} AND {where}", values)
+        return list({*found, *(str(row[0]) for row in copies)}) if copies else found
 
     def text(self, id: str, start: int, end: int) -> str:
         """Return characters `start` to `end` of a document's text; nothing when there is no such document."""
@@ -308,6 +369,15 @@ class Catalog:
         """Return the ids of all chunks, in the order they were written."""
         return [str(row[0]) for row in self._rows("SELECT id FROM chunks ORDER BY row")]
 
+    def first_chunks(self, documents: Iterable[str]) -> list[Chunk]:
+        """Return one chunk of each of `documents` that are in the catalogue."""
+        ids = self._rows(
+            "SELECT id FROM chunks WHERE row IN (SELECT min(row) FROM chunks WHERE document_id IN (SELECT value FROM json_each(?))"
+            " GROUP BY document_id)",
+            [json.dumps(list(documents))],
+        )
+        return self.chunks([str(row[0]) for row in ids])
+
     def chunk_ids_of(self, documents: Iterable[str], limit: int = -1) -> list[str]:
         """Return the ids of the chunks of `documents`, of the first `limit` of them when it isn't negative."""
         query = "SELECT id FROM chunks WHERE document_id IN (SELECT value FROM json_each(?)) LIMIT ?"
@@ -319,24 +389,8 @@ class Catalog:
         for first in range(0, len(ids), 500):
             part = list(ids[first : first + 500])
             marks = ",".join("?" * len(part))
-            for row in self._rows(
-                # SQLite counts characters of TEXT as Python does: Unicode code points.
-                "SELECT c.id, c.document_id, d.title, c.start, c.end, substr(d.text, c.start + 1, c.end - c.start), c.heading, c.page,"
-                f" c.sentences FROM chunks c JOIN documents d ON d.id = c.document_id WHERE c.id IN ({marks})",
-                part,
-            ):
-                id, document_id, title, start, end, text, heading, page, sentences = row
-                found[str(id)] = Chunk(
-                    str(id),
-                    str(document_id),
-                    str(title),
-                    int(str(start)),
-                    int(str(end)),
-                    str(text),
-                    str(heading),
-                    None if page is None else int(str(page)),
-                    tuple((a, b) for a, b in json.loads(str(sentences))),
-                )
+            for row in self._rows(_CHUNKS.format(f"c.id IN ({marks})"), part):
+                found[str(row[0])] = _chunk(row)
         return [found[id] for id in ids if id in found]
 
     def _by_chunk(self, columns: str, ids: Sequence[str]) -> Iterator[tuple[object, ...]]:
@@ -367,17 +421,145 @@ class Catalog:
 
     def all_vectors(self, dim: int) -> tuple[list[str], list[str], Vectors]:
         """Return the ids of all chunks, of their documents, and their vectors `(chunks, dim)`."""
-        with self._lock:
+        with self._reading:
             rows = self._rows("SELECT c.id, c.document_id, c.vector_key FROM chunks c")
             places: dict[str, list[int]] = {}
             for place, (_, _, key) in enumerate(rows):
                 places.setdefault(str(key), []).append(place)
             vectors = np.zeros((len(rows), dim), np.float32)
             # In the order of the file: following the key of each chunk would take four times as long.
-            for key, vector in self._db.execute("SELECT key, vector FROM vectors"):
+            for key, vector in self._reader.execute("SELECT key, vector FROM vectors"):
                 if key in places:  # others may be of another model
                     vectors[places[key]] = np.frombuffer(vector, "<f4")
         return [str(row[0]) for row in rows], [str(row[1]) for row in rows], vectors
+
+
+def _matching(
+    name: str,
+    file: str,
+    modified: str,
+    ids: Sequence[str],
+    folders: Sequence[str],
+    suffixes: Sequence[str],
+    after: int | None,
+    before: int | None,
+) -> tuple[str, list[object]]:
+    """Return the condition of `Catalog.document_ids` over the columns `name`, `file` and `modified`, and its values."""
+    clauses, values = ["1"], list[object]()
+    if ids or folders:
+        places = [f"{column} IN (SELECT value FROM json_each(?))" for column in (name, file)]
+        values += [json.dumps(list(ids))] * 2
+        for folder in folders:
+            start = f"{folder}/" if folder else ""
+            places.append(f"substr({name}, 1, ?) = ?")
+            values += [len(start), start]
+        clauses.append(f"({' OR '.join(places)})")
+    if suffixes:
+        clauses.append(f"({' OR '.join([f'lower(substr({name}, ?)) = ?'] * len(suffixes))})")
+        values += [value for suffix in suffixes for value in (-len(suffix), suffix)]
+    for bound, sign in ((after, ">="), (before, "<")):
+        if bound is not None:
+            clauses.append(f"{modified} {sign} ?")
+            values.append(bound)
+    return " AND ".join(clauses), values
+
+
+def _put_file(db: sqlite3.Connection, entry: FileEntry, now: str) -> None:
+    state = entry.state
+    # Not REPLACE: that would delete the row, and with it the documents.
+    db.execute(
+        "INSERT INTO files VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT(path) DO UPDATE SET size = excluded.size, modified = excluded.modified,"
+        " changed = excluded.changed, sha256 = excluded.sha256, same_as = excluded.same_as, reason = excluded.reason,"
+        " warnings = excluded.warnings, seconds = excluded.seconds, indexed_at = excluded.indexed_at",
+        [
+            *(entry.path, state.size, state.modified, state.changed, entry.sha256, entry.same_as, entry.reason),
+            *(json.dumps(entry.warnings), entry.seconds, now),
+        ],
+    )
+
+
+def _put_document(db: sqlite3.Connection, entry: FileEntry, cut: Cut) -> None:
+    document = cut.document
+    headings = json.dumps([[h.start, h.level, h.text] for h in document.headings])
+    db.execute(
+        "INSERT INTO documents VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET file = excluded.file, title = excluded.title,"
+        " text = excluded.text, headings = excluded.headings, pages = excluded.pages, sha256 = excluded.sha256,"
+        " modified = excluded.modified, warnings = excluded.warnings, language = excluded.language",
+        [
+            *(document.id, entry.path, document.title, document.text, headings, json.dumps(document.pages), document.sha256),
+            *(entry.state.modified, json.dumps(document.warnings), document.language),
+        ],
+    )
+    ids = _free_ids(db, document.id, cut.chunks)
+    db.execute(
+        "DELETE FROM chunks WHERE document_id = ? AND id NOT IN (SELECT value FROM json_each(?))", [document.id, json.dumps(ids)]
+    )
+    db.executemany(
+        "INSERT INTO chunks (id, document_id, start, end, heading, page, sentences, vector_key, terms) VALUES (?,?,?,?,?,?,?,?,?)"
+        " ON CONFLICT(id) DO UPDATE SET start = excluded.start, end = excluded.end, heading = excluded.heading,"
+        " page = excluded.page, sentences = excluded.sentences, vector_key = excluded.vector_key, terms = excluded.terms",
+        [
+            (id, c.document_id, c.start, c.end, c.heading, c.page, json.dumps(c.sentences), key, chunk_terms(c).tobytes())
+            for id, c, key in zip(ids, cut.chunks, cut.keys, strict=True)
+        ],
+    )
+
+
+def _free_ids(db: sqlite3.Connection, document: str, chunks: Sequence[Chunk]) -> list[str]:
+    """Return the ids of `chunks`, others for those that a document has which once had this one's name and moved."""
+    ids = [chunk.id for chunk in chunks]
+    taken = {
+        str(row[0])
+        for row in db.execute(
+            "SELECT id FROM chunks WHERE document_id != ? AND id IN (SELECT value FROM json_each(?))", [document, json.dumps(ids)]
+        )
+    }
+    return [hashlib.sha256(f"{id}{_MARK}{document}".encode()).hexdigest()[:24] if id in taken else id for id in ids]
+
+
+def _rename(db: sqlite3.Connection, old: str, entry: FileEntry) -> None:
+    """Give the file that is called `_MARK + entry.path` its name, and its documents theirs, which begin with `_MARK + old`."""
+    path, state = entry.path, entry.state
+    db.execute(
+        "UPDATE files SET path = ?, size = ?, modified = ?, changed = ?, same_as = '' WHERE path = ?",
+        [path, state.size, state.modified, state.changed, _MARK + path],
+    )
+    db.execute(
+        "INSERT OR IGNORE INTO behind SELECT c.id, 0 FROM chunks c JOIN documents d ON d.id = c.document_id WHERE d.file = ?",
+        [path],
+    )
+    db.execute(
+        "UPDATE documents SET id = ? || substr(id, ?), modified = ? WHERE file = ?",
+        [path, len(_MARK + old) + 1, state.modified, path],
+    )
+    for (title,) in db.execute("SELECT title FROM documents WHERE id = ?", [path]).fetchall():
+        if title == title_of(old) != title_of(path):
+            db.execute("UPDATE documents SET title = ? WHERE id = ?", [title_of(path), path])
+            rows = db.execute(_CHUNKS.format("c.document_id = ?"), [path]).fetchall()
+            db.executemany(
+                "UPDATE chunks SET terms = ? WHERE id = ?", [(chunk_terms(_chunk(row)).tobytes(), row[0]) for row in rows]
+            )
+
+
+def _chunk(row: tuple[object, ...]) -> Chunk:
+    id, document_id, title, start, end, text, heading, page, sentences = row
+    return Chunk(
+        *(str(id), str(document_id), str(title), int(str(start)), int(str(end)), str(text), str(heading)),
+        None if page is None else int(str(page)),
+        tuple((a, b) for a, b in json.loads(str(sentences))),
+    )
+
+
+def _info(row: tuple[object, ...], copies: Mapping[str, Sequence[str]]) -> DocumentInfo:
+    id, title, pages, size, chunks, at, reason, file, bytes_, seconds, around, warnings, language = row
+    id, file = str(id), str(file)
+    return DocumentInfo(
+        *(id, str(title), int(str(pages)), int(str(size)), int(str(chunks)), str(at), str(reason), file, int(str(bytes_))),
+        float(str(seconds)),
+        (*json.loads(str(warnings)), *json.loads(str(around))),
+        str(language),
+        tuple(path + id[len(file) :] for path in copies.get(file, ())),
+    )
 
 
 def _bytes(value: object) -> bytes:

@@ -3,6 +3,8 @@
 import hashlib
 import re
 from bisect import bisect_right
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -17,9 +19,11 @@ MAX_TOKENS = 256  # all-MiniLM-L6-v2 reads no more; title, heading and its two s
 _TITLE_LENGTH, _HEADING_LENGTH = 60, 80  # characters of them put before a chunk's text
 _SMALL = 64  # a section shorter than this many tokens is joined with the next
 _LONG_SPAN = 20_000  # characters
+_TOKEN_LENGTH = 16  # characters; where tokens are longer on average, these fill a chunk (a megabyte of emoji may be one token)
+_BATCH = 1000  # spans
 _WORD_LIMIT = 100  # characters; WordPiece gives up on longer words
 _LONG_WORD = re.compile(rf"[!-~]{{{_WORD_LIMIT + 1},}}")
-VERSION = 2  # raise when the same document would be cut differently: everything is then indexed again
+VERSION = 3  # raise when the same document would be cut differently: everything is then indexed again
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Chunk:
     """A half-open span of characters of a document: `document.text[start:end] == text`.
 
     `sentences` are spans relative to the chunk's text, headings left out. `page` counts from 1. `heading` is the path of
-    headings it stands under. `id` is the same for the same place, text and document.
+    headings it stands under. `id` is the same for the same text under the same headings of the same document, wherever it stands in it.
     """
 
     id: str
@@ -50,27 +54,34 @@ def _prefix(title: str, heading: str) -> str:
     return "".join(f"{clean_line(line, length)}\n" for line, length in ((title, _TITLE_LENGTH), (heading, _HEADING_LENGTH)) if line)
 
 
-def _count(tokenizer: "Tokenizer", texts: list[str]) -> list[int]:
-    return [len(encoding.ids) for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
+def _count(tokenizer: "Tokenizer", text: str, spans: Sequence[Span]) -> list[int]:
+    """Return the number of tokens of each span, some at a time: encodings are large."""
+    counts: list[int] = []
+    for first in range(0, len(spans), _BATCH):
+        batch = [text[start:end] for start, end in spans[first : first + _BATCH]]
+        counts += [len(encoding) for encoding in tokenizer.encode_batch(batch, add_special_tokens=False)]
+    return counts
 
 
 def _fit(tokenizer: "Tokenizer", text: str, span: Span, budget: int) -> list[tuple[Span, int]]:
-    """Cut one sentence of any length into pieces of at most `budget` tokens, at token boundaries."""
+    """Cut one sentence of any length into pieces of at most `budget` tokens, at token boundaries, with the size of each."""
     start, end = span
     encoding = tokenizer.encode(text[start:end], add_special_tokens=False)
-    if len(encoding.ids) <= budget:
-        return [(span, len(encoding.ids))]
+    size, words, offsets = len(encoding), encoding.word_ids, encoding.offsets  # each a new list at every access
+    if size <= budget:
+        cuts = [*range(start, end, budget * _TOKEN_LENGTH), end]
+        return [(piece, budget) for piece in pairwise(cuts)]
     pieces: list[tuple[Span, int]] = []
     cut = start
     first = 0
-    while first < len(encoding.ids):
-        last = min(first + budget, len(encoding.ids))
+    while first < size:
+        last = min(first + budget, size)
         # Step back to the start of a word, so that no word is torn when it can be helped.
         back = last
-        while back < len(encoding.ids) and back > first + budget // 2 and encoding.word_ids[back] == encoding.word_ids[back - 1]:
+        while back < size and back > first + budget // 2 and words[back] == words[back - 1]:
             back -= 1
         last = back if back > first else last
-        stop = end if last == len(encoding.ids) else start + encoding.offsets[last][0]
+        stop = end if last == size else start + offsets[last][0]
         pieces.append(((cut, stop), last - first))
         cut, first = stop, last
     return pieces
@@ -85,23 +96,25 @@ def chunk_document(document: Document, tokenizer: "Tokenizer", max_tokens: int =
     text = document.text
     title = document.title
     spans = [piece for span in split_sentences(text) for piece in _cut_if_long(text, span)]
-    counts = _count(tokenizer, [text[start:end] for start, end in spans])
+    counts = _count(tokenizer, text, spans)
     headings = _heading_spans(document, spans)
     chunks: list[Chunk] = []
+    seen: Counter[str] = Counter()
     group: list[Span] = []
     used = 0
     budget = 0
 
     def room(start: int) -> int:
-        return max_tokens - 2 - _count(tokenizer, [_prefix(title, document.heading_at(start))])[0]
+        return max_tokens - 2 - len(tokenizer.encode(_prefix(title, document.heading_at(start)), add_special_tokens=False))
 
     def close() -> None:
         nonlocal group, used
         if group:
-            chunks.append(_chunk(document, group, headings, len(chunks)))
+            chunks.append(_chunk(document, group, headings, seen))
         group, used = [], 0
 
     for span, count in zip(spans, counts, strict=True):
+        count = max(count, (span[1] - span[0]) // _TOKEN_LENGTH)
         if span in headings and used >= _SMALL:
             close()
         if not group:
@@ -141,17 +154,12 @@ def _cut_if_long(text: str, span: Span) -> list[Span]:
     return list(pairwise(sorted(cuts)))
 
 
-def _chunk(document: Document, group: list[Span], headings: set[Span], ordinal: int) -> Chunk:
+def _chunk(document: Document, group: list[Span], headings: set[Span], seen: Counter[str]) -> Chunk:
     start, end = group[0][0], group[-1][1]
-    key = f"{document.id}\0{document.sha256}\0{ordinal}"
-    return Chunk(
-        id=hashlib.sha256(key.encode()).hexdigest()[:24],
-        document_id=document.id,
-        title=document.title,
-        start=start,
-        end=end,
-        text=document.text[start:end],
-        heading=document.heading_at(start),
-        page=document.page_at(start),
-        sentences=tuple((a - start, b - start) for a, b in group if (a, b) not in headings),
-    )
+    text, heading = document.text[start:end], document.heading_at(start)
+    sentences = tuple((a - start, b - start) for a, b in group if (a, b) not in headings)
+    content = "\0".join([document.id, _prefix(document.title, heading), text, repr(sentences)])
+    seen[content] += 1
+    key = f"{content}\0{seen[content]}"
+    id = hashlib.sha256(key.encode()).hexdigest()[:24]
+    return Chunk(id, document.id, document.title, start, end, text, heading, document.page_at(start), sentences)

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from assistant.answer import Assistant
     from assistant.filters import Filter
     from assistant.grounding import Citation
+    from assistant.receipts import FileResult, Report
     from assistant.retrieval import Hit
     from assistant.snapshots import Answer
-    from assistant.sync import FileResult, Report
 
 
 _FOLDERS = ("--corpus", "--data")

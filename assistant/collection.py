@@ -2,12 +2,13 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from assistant import chunking, lexical
-from assistant.catalog import Catalog, DocumentInfo, FileState, vector_key
+from assistant.catalog import Catalog, Cut, DocumentInfo, FileEntry, FileState, vector_key
 from assistant.chunking import Chunk, chunk_document
 from assistant.cross_encoder import RERANKED, Reranker
 from assistant.documents import Document
@@ -15,6 +16,7 @@ from assistant.embedding import Embedder, SentenceVectors
 from assistant.errors import DocumentError
 from assistant.filters import EVERYTHING, Filter
 from assistant.index import Index
+from assistant.languages import usual_language
 from assistant.mentions import Mentions
 from assistant.passages import HITS, passages
 from assistant.retrieval import Hit, Mode, leans, search
@@ -40,8 +42,6 @@ class Collection:
         self.embedder = embedder
         self.reranker = reranker
         self._writing = threading.RLock()
-        self._pending: dict[str, bool] = {}  # chunks that the indexes have not heard of: whether the catalogue has them now
-        self._unused = False  # whether vectors may be stored that no chunk uses any more
         self.catalog = Catalog(data / "catalog.sqlite3")
         self._mentions = Mentions(self.catalog)
         self._latest: tuple[tuple[Filter, int], list[str] | None] | None = None  # filter, revision, what it allows
@@ -62,9 +62,9 @@ class Collection:
             return
         if any(stored[name] not in ("", value) for name, value in made_with.items()):
             report("The embedding model or the way texts are cut changed: everything is indexed again.")
-            for info in self.catalog.documents():
-                self.catalog.remove_document(info.id)
-        self.catalog.set_settings({**made_with, "behind": "1"})
+            for path in self.catalog.files():
+                self.catalog.remove_file(path)
+        self.catalog.set_settings({**made_with, "generation": ""})
 
     def search(
         self, query: str, limit: int, mode: Mode = "full", filter: Filter = EVERYTHING, earlier: Sequence[str] = ()
@@ -123,61 +123,76 @@ class Collection:
         return self.catalog.count()
 
     def documents(self) -> list[DocumentInfo]:
-        """Return what is indexed, by name, then what failed."""
-        return self.catalog.documents()
+        """Return what is indexed, by name, then what failed; those in another language than most say so."""
+        documents = self.catalog.documents()
+        usual = usual_language([info.language for info in documents])
+        if not usual:
+            return documents
+        return [
+            replace(info, warnings=(*info.warnings, f"another language than most ({info.language}, not {usual})"))
+            if info.language not in ("", usual)
+            else info
+            for info in documents
+        ]
 
     def put(self, documents: Sequence[tuple[Document, FileState]]) -> list[list[Chunk]]:
-        """Add or replace documents and return the chunks of each; what was embedded before isn't embedded again.
+        """Add or replace documents, each a file of its own, and return the chunks of each.
 
         Raises `DocumentError`, and puts none, when one of them holds no text or the model gives no numbers for it.
         """
-        cut = [chunk_document(document, self.embedder.tokenizer, self.embedder.max_tokens) for document, _ in documents]
-        if not all(cut):
+        return [
+            chunks
+            for part in self.put_files([(_entry(document, state), [document]) for document, state in documents])
+            for chunks in part
+        ]
+
+    def put_files(self, files: Sequence[tuple[FileEntry, Sequence[Document]]]) -> list[list[list[Chunk]]]:
+        """Add or replace files with their documents; returns the chunks of each document of each file.
+
+        What was embedded before isn't embedded again. Raises `DocumentError`, and puts none, as `put` does.
+        """
+        cut = [[self._cut(document) for document in documents] for _, documents in files]
+        with self._writing:
+            self._embed_missing([pair for parts in cut for part in parts for pair in zip(part.chunks, part.keys, strict=True)])
+            self.catalog.put_files([(entry, parts) for (entry, _), parts in zip(files, cut, strict=True)])
+            if self.catalog.count_behind() >= _INDEX_BATCH:
+                self.index.catch_up()
+        return [[list(part.chunks) for part in parts] for parts in cut]
+
+    def _cut(self, document: Document) -> Cut:
+        chunks = chunk_document(document, self.embedder.tokenizer, self.embedder.max_tokens)
+        if not chunks:
             raise DocumentError("no text was found in it")
-        with self._writing:
-            keys = [[vector_key(chunk, self.embedder.fingerprint) for chunk in chunks] for chunks in cut]
-            self._embed_missing([chunk for chunks in cut for chunk in chunks], [key for part in keys for key in part])
-            for (document, state), chunks, part in zip(documents, cut, keys, strict=True):
-                self._note(self.catalog.put_document(document, state, chunks, part), there=False)
-                self._note([chunk.id for chunk in chunks], there=True)
-            if len(self._pending) >= _INDEX_BATCH:
-                self._update_index()
-        return cut
+        return Cut(document, chunks, [vector_key(chunk, self.embedder.fingerprint) for chunk in chunks])
 
-    def drop(self, id: str) -> None:
-        """Remove a document, or the note that it failed."""
+    def drop(self, path: str) -> None:
+        """Remove a file with its documents, or the note that it failed."""
         with self._writing:
-            self._note(self.catalog.remove_document(id), there=False)
+            self.catalog.remove_file(path)
 
-    def fail(self, id: str, state: FileState, reason: str) -> None:
-        """Note why a document can't be indexed, and remove what was indexed of it."""
+    def fail(self, path: str, state: FileState, reason: str, sha256: str = "") -> None:
+        """Note why a file can't be indexed, and remove what was indexed of it."""
         with self._writing:
-            self._note(self.catalog.put_failure(id, state, reason), there=False)
+            self.catalog.put_files([(FileEntry(path, state, sha256, reason=reason), [])])
 
     def flush(self) -> None:
         """Bring the indexes in step with the catalogue, and drop the vectors that no chunk uses any more."""
         with self._writing:
-            self._update_index()
-            if self._unused:
-                self.catalog.drop_unused_vectors()
-                self._unused = False
+            self.index.catch_up()
+            self.catalog.drop_unused_vectors()
 
-    def _note(self, chunks: Sequence[str], there: bool) -> None:
-        """Note what became of chunks; of a chunk put and dropped, or dropped and put, the last counts."""
-        self._pending.update(dict.fromkeys(chunks, there))
-        self._unused = self._unused or bool(chunks)
-
-    def _update_index(self) -> None:
-        pending, self._pending = self._pending, {}
-        if pending:
-            self.index.update([id for id, there in pending.items() if there], [id for id, there in pending.items() if not there])
-
-    def _embed_missing(self, chunks: Sequence[Chunk], keys: Sequence[str]) -> None:
-        stored = self.catalog.stored_keys(keys)
-        missing = [(chunk, key) for chunk, key in zip(chunks, keys, strict=True) if key not in stored]
+    def _embed_missing(self, chunks: Sequence[tuple[Chunk, str]]) -> None:
+        by_key = {key: chunk for chunk, key in chunks}
+        for key in self.catalog.stored_keys(by_key):
+            del by_key[key]
+        missing = list(by_key.items())
         for first in range(0, len(missing), _EMBED_BATCH):
             batch = missing[first : first + _EMBED_BATCH]
-            vectors = self.embedder.embed_chunks([chunk for chunk, _ in batch])
+            vectors = self.embedder.embed_chunks([chunk for _, chunk in batch])
             if not all(np.isfinite(item.vector).all() for item in vectors):
                 raise DocumentError(f"the embedding model {self.embedder.name} gives no numbers for it: choose another model")
-            self.catalog.put_vectors({key: item for (_, key), item in zip(batch, vectors, strict=True)})
+            self.catalog.put_vectors({key: item for (key, _), item in zip(batch, vectors, strict=True)})
+
+
+def _entry(document: Document, state: FileState) -> FileEntry:
+    return FileEntry(document.id, state, document.sha256)

@@ -1,5 +1,6 @@
 """A file becomes a `Document`: its text with the places of headings and pages in it."""
 
+import errno
 import hashlib
 import os
 import re
@@ -7,13 +8,19 @@ import stat
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 from assistant.errors import DocumentError
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")  # halves that neither UTF-8 nor the catalogue can hold
+# What a file's name may not have: control characters, what turns the direction of the line around, and bytes that are no UTF-8.
+_BAD_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U000e0000-\U000e007f]")
 _TITLE_LENGTH = 120
+_MOST_MILLIONS, _MOST_MILLIONS_INSIDE = 5, 20  # characters of a document, and of all that a file holds
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,7 @@ class Document:
     """A text with its places. `id` is the path of its file under the corpus folder, with forward slashes.
 
     What lies in another file has that file's path and then its own: `mails/offer.eml/prices.xlsx`; its `file` is
-    `mails/offer.eml`. `sha256` is of the bytes it was read from.
+    `mails/offer.eml`. `sha256` is of the bytes it was read from. `language` is a code of ISO 639-1, empty when it isn't known.
     """
 
     id: str
@@ -65,6 +72,7 @@ class Document:
     sha256: str
     warnings: tuple[str, ...] = ()
     inside: str = ""
+    language: str = ""
 
     @property
     def file(self) -> str:
@@ -77,17 +85,26 @@ class Document:
 
     def heading_at(self, offset: int) -> str:
         """Return the headings that `offset` stands under, outermost first, joined by ` › `."""
-        path: list[Heading] = []
-        for heading in self.headings:
-            if heading.start > offset:
-                break
-            while path and path[-1].level >= heading.level:
+        names: list[str] = []
+        index = bisect_right(self.headings, offset, key=lambda heading: heading.start) - 1
+        while index >= 0:
+            names.append(self.headings[index].text)
+            index = self._outer[index]
+        if names and names[-1] == self.title:
+            names.pop()
+        return " › ".join(reversed(names))
+
+    @cached_property
+    def _outer(self) -> list[int]:
+        """For each heading the index of the one it stands under, -1 for none."""
+        outer: list[int] = []
+        path: list[int] = []
+        for index, heading in enumerate(self.headings):
+            while path and self.headings[path[-1]].level >= heading.level:
                 path.pop()
-            path.append(heading)
-        names = [heading.text for heading in path]
-        if names and names[0] == self.title:
-            names = names[1:]
-        return " › ".join(names)
+            outer.append(path[-1] if path else -1)
+            path.append(index)
+        return outer
 
 
 @dataclass(frozen=True)
@@ -98,10 +115,15 @@ class Loaded:
     documents: tuple[Document, ...]
     warnings: tuple[str, ...] = ()
 
+    @property
+    def all_warnings(self) -> tuple[str, ...]:
+        """The warnings of the documents, then those about what else is in the file."""
+        return tuple(dict.fromkeys([*(line for document in self.documents for line in document.warnings), *self.warnings]))
+
 
 def clean_line(text: str, length: int = _TITLE_LENGTH) -> str:
     """Return `text` as one line without control, invisible or direction characters, at most `length` long."""
-    line = " ".join(_INVISIBLE.sub("", _CONTROL.sub(" ", text)).split())
+    line = " ".join(_INVISIBLE.sub("", _SURROGATE.sub("\ufffd", _CONTROL.sub(" ", text))).split())
     return line if len(line) <= length else line[: length - 1].rstrip() + "…"
 
 
@@ -134,7 +156,8 @@ def corpus_files(corpus: Path) -> Iterator[tuple[str, Path]]:
     """Yield (id, path) of every candidate file under `corpus` in the order of ids.
 
     Hidden files and folders and files of other formats are passed over; links are followed only to
-    files inside `corpus`.
+    files inside `corpus`, and the path is then the file's own. What a name may not have is `�` in the id;
+    `read_file` refuses such a file.
     """
     suffixes = supported_suffixes()
     root = corpus.resolve()
@@ -144,27 +167,54 @@ def corpus_files(corpus: Path) -> Iterator[tuple[str, Path]]:
             path = Path(folder, name)
             if name.startswith(".") or path.suffix.lower() not in suffixes:
                 continue
-            if path.is_symlink() and not path.resolve().is_relative_to(root):
-                continue
-            yield path.relative_to(root).as_posix(), path
+            # Not Path.resolve and Path.is_symlink: these raise for links in a circle and for paths that are too long.
+            real = Path(os.path.realpath(path)) if os.path.islink(path) else path
+            if real.is_relative_to(root):
+                yield _BAD_NAME.sub("\ufffd", path.relative_to(root).as_posix()), real
+
+
+def check_name(name: str) -> None:
+    """Raise `DocumentError` for a path that can't be shown or stored: control and direction characters, bytes that are no UTF-8."""
+    if _BAD_NAME.search(name):
+        raise DocumentError("its name, or that of its folder, has characters that can't be shown; rename it")
+
+
+def check_file(path: Path, max_bytes: int) -> None:
+    """Raise `DocumentError` when `path` is no regular file, can't be opened, or is too large."""
+    with _opened(path, max_bytes):
+        pass
 
 
 def read_file(path: Path, max_bytes: int) -> bytes:
-    """Return the bytes of a regular file; `DocumentError` says why it can't be read."""
+    """Return the bytes of a regular file that is no link; `DocumentError` says why it can't be read."""
+    with _opened(path, max_bytes) as file:
+        try:
+            # No more than it had, should it grow meanwhile.
+            return file.read(os.fstat(file.fileno()).st_size)
+        except OSError as error:
+            raise DocumentError(f"it can't be read ({error.strerror or error})") from None
+
+
+def _opened(path: Path, max_bytes: int) -> BinaryIO:
+    check_name(str(path))
     try:
         # Without O_NONBLOCK opening a pipe would wait for a writer.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise DocumentError("it is not a regular file")
-            if status.st_size > max_bytes:
-                raise DocumentError(
-                    f"it has {status.st_size / 1e6:.0f} MB, over the limit of {max_bytes / 1e6:.0f}; raise ASSISTANT_UPLOAD_MB"
-                )
-            return file.read()
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(path, flags)
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise DocumentError("it is a link; give the file that it leads to") from None
         raise DocumentError(f"it can't be opened ({error.strerror or error})") from None
+    status = os.fstat(descriptor)
+    problem = ""
+    if not stat.S_ISREG(status.st_mode):
+        problem = "it is not a regular file"
+    elif status.st_size > max_bytes:
+        problem = f"it has {status.st_size / 1e6:.0f} MB, over the limit of {max_bytes / 1e6:.0f}; raise ASSISTANT_UPLOAD_MB"
+    if problem:
+        os.close(descriptor)
+        raise DocumentError(problem)
+    return os.fdopen(descriptor, "rb")
 
 
 def load_file(path: Path, id: str, max_bytes: int, passwords: Sequence[str] = ()) -> Loaded:
@@ -183,16 +233,26 @@ def load_file(path: Path, id: str, max_bytes: int, passwords: Sequence[str] = ()
 
 
 def _load(data: bytes, id: str, inside: str, passwords: Sequence[str], documents: list[Document], warnings: list[str]) -> None:
+    from assistant.languages import language_of
     from assistant.loaders import parse
 
     if not data.strip():
         raise DocumentError("it is empty")
     parsed = parse(data, Path(id).suffix.lower(), passwords)
+    size = len(parsed.text) / 1e6
+    if size > _MOST_MILLIONS:
+        raise DocumentError(f"it has {size:.1f} million characters of text, over the limit of {_MOST_MILLIONS}; split it")
+    if size + sum(len(document.text) for document in documents) / 1e6 > _MOST_MILLIONS_INSIDE:
+        raise DocumentError(f"with it the file has over {_MOST_MILLIONS_INSIDE} million characters of text; split it")
     if parsed.text.strip():
-        title = clean_line(parsed.title) or clean_line(Path(id).stem.replace("_", " ").replace("-", " "))
+        title = clean_line(parsed.title) or title_of(id)
         headings = tuple(Heading(h.start, h.level, clean_line(h.text)) for h in parsed.headings if clean_line(h.text))
         sha256 = hashlib.sha256(data).hexdigest()
-        documents.append(Document(id, title, parsed.text, headings, parsed.pages, sha256, parsed.warnings, inside))
+        text = _SURROGATE.sub("\ufffd", parsed.text)
+        more = ["mostly a table"] if _mostly_table(text) else []
+        documents.append(
+            Document(id, title, text, headings, parsed.pages, sha256, (*parsed.warnings, *more), inside, language_of(text))
+        )
     elif not parsed.parts:
         raise DocumentError("no text was found in it")
     else:
@@ -204,15 +264,26 @@ def _load(data: bytes, id: str, inside: str, passwords: Sequence[str], documents
     for part in parsed.parts:
         name = _part_name(part.name)
         part_id = f"{id}/{name}"
+        stem, suffix = os.path.splitext(part_id)
         number = 2
         while part_id in taken:
-            part_id = f"{id}/{Path(name).stem} ({number}){Path(name).suffix}"
+            part_id = f"{stem} ({number}){suffix}"
             number += 1
         taken.add(part_id)
         try:
             _load(part.data, part_id, id, passwords, documents, warnings)
         except DocumentError as error:
             warnings.append(f"{name}: {error}")
+
+
+def _mostly_table(text: str) -> bool:
+    """Whether over half of the characters stand in rows of Markdown tables."""
+    return 2 * sum(len(line) for line in text.split("\n") if line.startswith("|")) > len(text)
+
+
+def title_of(id: str) -> str:
+    """Return the title of a document whose text has none: its file's name in words."""
+    return clean_line(Path(id).stem.replace("_", " ").replace("-", " "))
 
 
 def _part_name(name: str) -> str:

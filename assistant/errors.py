@@ -13,5 +13,13 @@ class OwnedError(UserError):
     """Another process owns the data folder; the message names its pid and, if it serves, its address."""
 
 
+class StorageError(UserError):
+    """The catalogue can't be written: the disk is full, read-only or broken. Nothing of what was to be written is."""
+
+
 class ModelError(UserError):
     """The language model is missing, damaged, unreachable or failed in mid-answer."""
+
+
+class Cancelled(UserError):
+    """What was asked for was stopped, by the reader or because the program ends; nothing is known of its outcome."""

@@ -9,13 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assistant.catalog import Catalog
+from assistant.chunking import Chunk
 from assistant.dense import DenseIndex
 from assistant.embedding import Embedder, Vectors
 from assistant.exact import ExactIndex
-from assistant.lexical import LexicalIndex
+from assistant.lexical import LexicalIndex, query_terms
 
 _CANARIES = 256  # finds 2 % of vectors missing with a probability of 99 %
+_NEW_CANARIES = 500  # of the documents of one sync
 _BATCH = 1000
+_CHURN = 1000  # chunks removed or replaced before the indexes are made again
 
 Progress = Callable[[int, int], None]
 
@@ -42,10 +45,12 @@ class Index:
 
     def _open(self) -> bool:
         folder = self._folder(self._generation())
-        if not folder.is_dir() or self._catalog.setting("behind") != "":
+        if not folder.is_dir():
             return False
         try:
             self._dense, self._lexical = DenseIndex(folder / "dense"), LexicalIndex(folder / "lexical")
+            while rows := self._catalog.behind(_BATCH):
+                self._apply(rows)
             return self.check()
         except Exception:  # whatever a damaged index raises, the answer is the same: make it again
             return False
@@ -59,13 +64,30 @@ class Index:
         ids = self._catalog.chunk_ids()
         if self._dense is None or self._dense.count() != len(ids) or self._lexical.count() != len(ids):
             return False
-        sample = random.sample(ids, min(_CANARIES, len(ids)))
-        stored = self._catalog.vectors(sample)
-        if len(stored) != len(sample) or not sample:
-            return not sample
-        found = self._dense.search(np.stack([stored[id] for id in sample]), 1)
+        return self._near_themselves(random.sample(ids, min(_CANARIES, len(ids))))
+
+    def finds(self, chunks: Sequence[Chunk]) -> bool:
+        """Whether each of `chunks` is found by its vector, and by the words of one of its sentences."""
+        chunks = random.sample(chunks, min(_NEW_CANARIES, len(chunks)))
+        return self._near_themselves([chunk.id for chunk in chunks]) and all(self._found_by_words(chunk) for chunk in chunks)
+
+    def _found_by_words(self, chunk: Chunk) -> bool:
+        sentence = max((chunk.text[start:end] for start, end in chunk.sentences), key=len, default="")
+        if not query_terms(sentence):
+            return True  # numbers of a table, or a language of stop words: nothing to look for
+        found = self._catalog.chunks([id for id, _ in self._lexical.search(sentence, 10, [chunk.document_id])])
+        # A chunk with the same sentence may come first.
+        return any(other.id == chunk.id or sentence in other.text for other in found)
+
+    def _near_themselves(self, ids: Sequence[str]) -> bool:
+        """Whether the vectors of chunks are found by themselves."""
+        assert self._dense is not None
+        stored = self._catalog.vectors(ids)
+        if len(stored) != len(ids) or not ids:
+            return not ids
+        found = self._dense.search(np.stack([stored[id] for id in ids]), 1)
         # A chunk with the very same text in another document may come first.
-        return all(hits and (hits[0][0] == id or hits[0][1] > 1 - 1e-4) for id, hits in zip(sample, found, strict=True))
+        return all(hits and (hits[0][0] == id or hits[0][1] > 1 - 1e-4) for id, hits in zip(ids, found, strict=True))
 
     def rebuild(self, progress: Progress = lambda done, total: None) -> None:
         """Make a new generation from the catalogue beside the old one, put it in force, drop the old."""
@@ -84,7 +106,7 @@ class Index:
             before.close()
         self._exact.forget()
         self.rebuilt = True
-        self._catalog.set_settings({"generation": str(generation), "behind": ""})
+        self._catalog.set_generation(generation)
         for old in self._root.glob("gen-*"):
             if old != folder:
                 shutil.rmtree(old, ignore_errors=True)
@@ -93,21 +115,33 @@ class Index:
         stored = self._catalog.vectors(ids)
         return np.stack([stored[id] for id in ids]) if ids else np.empty((0, self._embedder.dim), np.float32)
 
-    def update(self, ids: Sequence[str], gone: Sequence[str]) -> None:
-        """Bring both indexes in step with the catalogue: `ids` are new, `gone` are no longer in it.
+    def catch_up(self) -> None:
+        """Bring both indexes in step with the catalogue: chunks that were put, moved or removed since.
 
-        When an index fails here its state is unknown, so both are made again.
+        When an index fails here its state is unknown, so both are made again; so they are when a fifth of what they hold was
+        replaced, since Chroma finds less and grows with every vector that was.
         """
         assert self._dense is not None
         try:
-            chunks, vectors = self._catalog.chunks(ids), self._vectors(ids)
-            self._dense.update(ids, vectors, gone)
-            self._lexical.update(chunks, gone)
-            self._exact.update(chunks, vectors, gone)
+            while rows := self._catalog.behind(_BATCH):
+                self._apply(rows)
         except Exception:
             self.rebuild()
-        else:
-            self._catalog.set_settings({"behind": ""})
+        if int(self._catalog.setting("churn") or 0) > max(_CHURN, self._catalog.count() // 5):
+            self.rebuild()
+
+    def _apply(self, rows: Sequence[tuple[str, bool]]) -> None:
+        assert self._dense is not None
+        ids = [id for id, _ in rows]
+        chunks = self._catalog.chunks(ids)
+        there = [chunk.id for chunk in chunks]
+        gone = sorted({*ids} - {*there})
+        vectors = self._vectors(there)
+        fresh = [place for place, id in enumerate(there) if dict(rows)[id]]
+        self._dense.update([there[place] for place in fresh], vectors[fresh], gone)
+        self._lexical.update(chunks, gone)
+        self._exact.update(chunks, vectors, gone)
+        self._catalog.caught_up(ids, churn=len(gone))
 
     def dense(self, vector: Vectors, limit: int, documents: Sequence[str] | None = None) -> list[tuple[str, float]]:
         """Return (chunk id, cosine) of the chunks nearest to `vector` `(dim,)`, best first.

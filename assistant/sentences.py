@@ -6,7 +6,9 @@ from collections.abc import Iterator
 Span = tuple[int, int]
 
 # An end mark, closing quotes or brackets, then white space; East Asian end marks need no space.
-_BOUNDARY = re.compile(r"""[.!?…]+["'”’»)\]]*(?=\s)|[。！？｡]+["'”’」』）]*|[؟۔।]+(?=\s|$)""")
+# Each run of marks is tried once, at its start, and as a whole: a megabyte of full stops must not take a square of that.
+_BOUNDARY = re.compile(r"""(?<![.!?…])[.!?…]++["'”’»)\]]*+(?=\s)|[。！？｡]++["'”’」』）]*+|(?<![؟۔।])[؟۔।]++(?=\s|$)""")
+_BEFORE, _AFTER = 40, 20  # characters around a full stop that are looked at
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\[\"'“‘])(?:[A-Z]|[A-Za-z](?:\.[A-Za-z])+|"
     r"(?:mr|mrs|ms|dr|prof|st|sr|jr|gen|col|sgt|lt|rev|hon|inc|ltd|co|corp|no|nos|vs|vol|ed|eds|fig|figs|eq|eqs|sec|ch|pp?|"
@@ -68,7 +70,9 @@ def split_sentences(text: str) -> list[Span]:
         start = block_start
         for match in _BOUNDARY.finditer(text, block_start, block_end):
             end = match.end()
-            if match.group().rstrip(_CLOSERS) == "." and _is_abbreviation(text[start : match.start()], text[end : end + 20]):
+            if match.group().rstrip(_CLOSERS) == "." and _is_abbreviation(
+                text[max(start, match.start() - _BEFORE) : match.start()], text[end : end + _AFTER]
+            ):
                 continue
             spans.append((start, end))
             start = end

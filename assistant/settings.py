@@ -53,6 +53,7 @@ SETTINGS = (
     Setting("ASSISTANT_CURRENCY", "USD", "the currency of these prices"),
     Setting("ASSISTANT_THREADS", "0", "threads for the models; 0 means one for each core"),
     Setting("ASSISTANT_UPLOAD_MB", "50", "largest file accepted, in megabytes"),
+    Setting("ASSISTANT_PASSWORDS", "", "passwords to try on encrypted documents, separated by commas"),
 )
 
 SETTINGS_DEFAULTS = {row.variable: row.default for row in SETTINGS}
@@ -81,6 +82,7 @@ class Settings:
     price_in: float | None = None  # for a million tokens, None when not set
     price_out: float | None = None
     currency: str = SETTINGS_DEFAULTS["ASSISTANT_CURRENCY"]
+    passwords: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def embedded(self) -> bool:
@@ -164,6 +166,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         price_in=_price(env, "ASSISTANT_PRICE_IN"),
         price_out=_price(env, "ASSISTANT_PRICE_OUT"),
         currency=text("ASSISTANT_CURRENCY")[:12],
+        passwords=tuple(filter(None, map(str.strip, text("ASSISTANT_PASSWORDS").split(",")))),
     )
 
 

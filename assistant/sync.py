@@ -1,52 +1,33 @@
-"""The corpus folder and the index kept in step: new, changed and removed files."""
+"""The corpus folder and the index kept in step: new, changed, moved, doubled and removed files."""
 
-import json
+import hashlib
 import os
 import shutil
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from assistant.catalog import FileState
-from assistant.chunking import Chunk
+from assistant.catalog import Cut, FileEntry, FileState
+from assistant.changes import Changes, find_changes
 from assistant.collection import Collection
 from assistant.cross_encoder import load_reranker
-from assistant.documents import Document, clean_line, corpus_files, load_document, supported_suffixes
+from assistant.documents import Document, check_file, clean_line, corpus_files, supported_suffixes
 from assistant.embedding import load_embedder
-from assistant.errors import DocumentError, OwnedError, UserError
+from assistant.errors import DocumentError, UserError
+from assistant.ownership import Ownership
+from assistant.receipts import FileResult, Report, summary
+from assistant.sandbox import Sandbox
+from assistant.schema import backup_of
 from assistant.settings import Settings
+from assistant.stream import Read, read_ahead
 
 _FREE_BYTES = 200_000_000  # below this nothing is written
-
-
-@dataclass(frozen=True)
-class FileResult:
-    """What became of one file: `message` is one line, the reason when it is not `ok`."""
-
-    id: str
-    ok: bool
-    message: str
-
-
-@dataclass
-class Report:
-    """Progress and result of a sync: counts of files, and one result for each file that was touched."""
-
-    total: int = 0
-    done: int = 0
-    unchanged: int = 0
-    removed: int = 0
-    chunks: int = 0
-    seconds: float = 0.0
-    results: list[FileResult] = field(default_factory=list)
-
-    @property
-    def failed(self) -> list[FileResult]:
-        """The files that could not be indexed."""
-        return [result for result in self.results if not result.ok]
+_TOGETHER = 40_000  # characters that are embedded and written together
+_ADDED_TOGETHER = 32  # files copied before they are indexed
+_PATIENCE = 30.0  # seconds that a group waits for answers in the making
 
 
 class Corpus(Collection):
@@ -59,132 +40,273 @@ class Corpus(Collection):
         """
         self.settings = settings
         _check_folders(settings)
-        self._owner = settings.data / "owner.json"
-        self._lock = FileLock(settings.data / "lock", timeout=0)
-        try:
-            self._lock.acquire()
-        except Timeout:
-            raise OwnedError(_owned_message(self._owner)) from None
-        self.set_address("")
+        self._ownership = Ownership(settings.data)
+        self._sandbox = Sandbox(settings.upload_mb * 1_000_000, settings.passwords)
+        self._syncing = threading.Lock()
+        self._closing = threading.Event()
+        self._answers = 0
+        self._quiet = threading.Condition()
         try:
             super().__init__(settings.data, load_embedder(settings, report), report, load_reranker(settings))
         except BaseException:
-            self._lock.release()
+            self._ownership.release()
             raise
+        self._note_readers()
 
     def set_address(self, url: str) -> None:
-        """Tell other processes who owns the data folder, and at which address it serves."""
-        self._owner.write_text(json.dumps({"pid": os.getpid(), "url": url}), encoding="utf-8")
+        """Tell other processes at which address this one serves."""
+        self._ownership.tell(url)
 
     def close(self) -> None:
-        """Give the data folder back."""
-        super().close()
-        self._owner.unlink(missing_ok=True)
-        self._lock.release()
+        """Stop a sync that runs, and give the data folder back."""
+        self._closing.set()
+        self._sandbox.close()
+        with self._syncing:
+            super().close()
+        self._ownership.release()
 
-    def sync(self, progress: Callable[[Report], None] = lambda report: None) -> Report:
-        """Index new and changed files, drop removed ones; a file that fails never stops the others."""
-        started = time.monotonic()
-        with self._writing:
-            files = dict(corpus_files(self.settings.corpus))
-            known = self.catalog.file_states()
+    def _note_readers(self) -> None:
+        """Have files read again when they are read in another way than before: all, or those that failed."""
+        from assistant.loaders import VERSION
+
+        readers = {"loaders": str(VERSION), "limits": f"{self.settings.upload_mb} MB, {len(self.settings.passwords)} passwords"}
+        stored = {name: self.catalog.setting(name) for name in readers}
+        if stored == readers:
+            return
+        if any(stored.values()):
+            self.catalog.forget_states(failed_only=stored["loaders"] == readers["loaders"])
+        self.catalog.set_settings(readers)
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Let a sync pause meanwhile: an answer is being written, which needs the processor."""
+        with self._quiet:
+            self._answers += 1
+        try:
+            yield
+        finally:
+            with self._quiet:
+                self._answers -= 1
+                self._quiet.notify_all()
+
+    def changes(self) -> Changes:
+        """Return what a sync would do now. Reads only files that changed, and writes nothing."""
+        return self._changes(dict(corpus_files(self.settings.corpus)))
+
+    def _changes(self, paths: Mapping[str, Path]) -> Changes:
+        states = {id: state for id, path in paths.items() if (state := _file_state(path)) is not None}
+        return find_changes(states, self.catalog.files(), lambda id: _digest(paths[id]))
+
+    def sync(self, progress: Callable[[Report], None] = lambda report: None, stop: threading.Event | None = None) -> Report:
+        """Index new and changed files, rename moved ones, drop removed ones; a file that fails never stops the others.
+
+        `progress` is called after each group of files. When `stop` is set the sync ends soon; what it did is kept,
+        and the next one goes on there. One at a time: a second waits for the first.
+        """
+        with self._syncing:
             report = Report()
-            changed: dict[str, FileState] = {}
-            for id, path in files.items():
-                state = _file_state(path)
-                if state is not None and known.get(id) != state:
-                    changed[id] = state
-            report.total = len(changed)
-            report.unchanged = len(files) - len(changed)
-            for id in sorted(known.keys() - files.keys()):
-                self.drop(id)
-                report.removed += 1
-            for id, state in changed.items():
-                result, chunks = self._read_file(id, files[id], state)
-                report.results.append(result)
-                report.chunks += chunks
-                report.done += 1
-                report.seconds = time.monotonic() - started
-                progress(report)
-            self.flush()
-            report.seconds = time.monotonic() - started
+            try:
+                self._sync(report, progress, stop or threading.Event())
+            except UserError as error:
+                report.problem = str(error)
+            except OSError as error:
+                report.problem = (
+                    f"The index can't be written ({_one_line(error)}): what was done is kept, make room or mend it and sync again."
+                )
             return report
+
+    def _sync(self, report: Report, progress: Callable[[Report], None], stop: threading.Event) -> None:
+        paths = dict(corpus_files(self.settings.corpus))
+        changes = self._changes(paths)
+        report.start(changes)
+        with self._writing:
+            if changes.touched:
+                self.catalog.touch(changes.touched)
+            if changes.moved or changes.removed:
+                self.catalog.rearrange(changes.moved, changes.removed)
+                self.index.catch_up()
+        report.results += [FileResult(entry.path, True, f"was {old}") for old, entry in changes.moved.items()]
+        added: list[str] = []
+        for group in self._groups(changes, paths, report, stop):
+            added += self._write(group, report)
+            progress(report)
+        if not report.problem:
+            self._write_copies(changes, paths, report)
+        self.flush()
+        if not self._check_canaries(added):
+            report.problem = "A new document can't be found by its own words, even in an index made anew: run 'assistant doctor'."
+        report.end(stopped=stop.is_set() or self._closing.is_set())
+        if not report.stopped and not report.problem:
+            backup_of(self.catalog.path).unlink(missing_ok=True)
+        progress(report)
+
+    def _groups(self, changes: Changes, paths: Mapping[str, Path], report: Report, stop: threading.Event) -> Iterator[list[Read]]:
+        """Yield what was read of the changed files, as much at once as is embedded well together."""
+        files = [(id, paths[id], state) for id, state in changes.read.items()]
+        group: list[Read] = []
+        size = 0
+        for read in read_ahead(files, partial(self._sandbox.load, stop=stop), [stop, self._closing]):
+            if read is None or size >= _TOGETHER:  # None: the next file takes a while
+                if group:
+                    yield group
+                group, size = [], 0
+            if read is None:
+                continue
+            if free := _lack_of_space(self.settings.data, read.state.size):
+                report.problem = f"Only {free / 1e6:.0f} MB of disk are free: make room and sync again; what was done is kept."
+                break
+            group.append(read)
+            size += read.characters
+        if group:
+            yield group
+
+    def _write(self, group: Sequence[Read], report: Report) -> list[str]:
+        """Write a group of files to the catalogue, or what is wrong with them; returns the ids of the documents."""
+        self._wait_for_answers()
+        added: list[str] = []
+        with self._writing:
+            # What was removed or changed since it was read is left to the next sync.
+            there = [read for read in group if _file_state(read.path) == read.state]
+            for read, outcome in self._put_reads(there):
+                if isinstance(outcome, str):
+                    self.fail(read.id, read.state, outcome, _digest(read.path))
+                    report.note(FileResult(read.id, False, outcome), read)
+                elif read.loaded:
+                    report.note(
+                        FileResult(read.id, True, summary(read.loaded.documents, outcome), read.loaded.all_warnings), read, outcome
+                    )
+                    added += [document.id for document in read.loaded.documents]
+        report.skip(len(group) - len(there))
+        return added
+
+    def _put_reads(self, group: Sequence[Read]) -> Iterator[tuple[Read, str | int]]:
+        """Put files; yields for each the number of its chunks, or the reason why there are none."""
+        good = [read for read in group if read.loaded]
+        try:
+            counts: list[str | int] = [sum(map(len, part)) for part in self.put_files([_row(read) for read in good])]
+        except DocumentError:  # one of them can't be cut or embedded: find out which
+            counts = [self._put_one(read) for read in good]
+        yield from zip(good, counts, strict=True)
+        yield from ((read, read.reason) for read in group if not read.loaded)
+
+    def _put_one(self, read: Read) -> str | int:
+        try:
+            return sum(map(len, self.put_files([_row(read)])[0]))
+        except DocumentError as error:
+            return str(error)
+
+    def _write_copies(self, changes: Changes, paths: Mapping[str, Path], report: Report) -> None:
+        """Note the files with the same content as another; where that failed, so do they."""
+        if not changes.same:
+            return
+        known = self.catalog.files()
+        entries: list[tuple[FileEntry, list[Cut]]] = []
+        for path, entry in changes.same.items():
+            holder = known.get(entry.same_as)
+            if holder is None or _file_state(paths[path]) != entry.state:
+                continue  # not read yet, or changed since: the next sync sees to it
+            result = FileResult(path, not holder.reason, holder.reason or f"has the same content as {holder.path}")
+            entries.append((FileEntry(path, entry.state, entry.sha256, holder.path, holder.reason), []))
+            report.results.append(result)
+            report.done += 1
+        with self._writing:
+            self.catalog.put_files(entries)
+
+    def _check_canaries(self, added: Sequence[str]) -> bool:
+        """Whether a sentence and a vector of each new document find it; the index is made again when they don't."""
+        with self._writing:
+            chunks = self.catalog.first_chunks(added)
+            if self.index.finds(chunks):
+                return True
+            self.index.rebuild()
+            return self.index.finds(chunks)
+
+    def _wait_for_answers(self) -> None:
+        with self._quiet:
+            self._quiet.wait_for(lambda: self._answers == 0 or self._closing.is_set(), timeout=_PATIENCE)
+
+    def _path(self, id: str) -> Path:
+        return self.settings.corpus / id
 
     def add(self, paths: Sequence[Path]) -> Iterator[FileResult]:
         """Copy files into the corpus folder and index them; yields one result a file, in order.
 
-        A file of the same name and content is indexed again; one of the same name and other content
-        is kept beside it under a new name. Folders are added with all their files.
+        A file of the same name and content is left as it is; one of the same name and other content is kept beside it under
+        a new name; one that can't be indexed is not kept. Folders are added with all their files.
         """
-        for path in paths:
-            for source, id in _sources(path):
-                try:
-                    yield self._add_file(source, id)
-                except (DocumentError, UserError) as error:
-                    yield FileResult(id, False, str(error))
-                except OSError as error:
-                    yield FileResult(id, False, f"it can't be copied ({error.strerror or error})")
+        sources = (source for path in paths for source in _sources(path))
+        while some := list(islice(sources, _ADDED_TOGETHER)):
+            placed = [self._place(source, id) for source, id in some]
+            report = self.sync()
+            by_id = {result.id: result for result in report.results}
+            for result, is_new in placed:
+                indexed = by_id.get(result.id, result)
+                if report.problem and indexed is result:
+                    indexed = FileResult(result.id, False, report.problem)
+                if result.ok and not indexed.ok and is_new:
+                    self.remove(result.id)
+                yield indexed if result.ok else result
 
-    def _add_file(self, source: Path, id: str) -> FileResult:
-        if source.suffix.lower() not in supported_suffixes():
-            raise DocumentError(f"this format is not supported; supported are {', '.join(supported_suffixes())}")
-        # Read first: what can't be read isn't copied.
-        load_document(source, id, self.settings.upload_mb * 1_000_000)
-        with self._writing:
-            target = self._free_name(source, id)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _check_space(self.settings.data, source.stat().st_size)
-            if not target.exists() or not target.samefile(source):
-                part = target.with_name(f".{target.name[-100:]}.part")
-                shutil.copyfile(source, part)
-                os.replace(part, target)
+    def _place(self, source: Path, id: str) -> tuple[FileResult, bool]:
+        """Copy a file into the corpus folder; returns its name there, or why not, and whether it is new there."""
+        try:
+            if source.suffix.lower() not in supported_suffixes():
+                raise DocumentError(f"this format is not supported; supported are {', '.join(supported_suffixes())}")
+            check_file(source, self.settings.upload_mb * 1_000_000)
+            if free := _lack_of_space(self.settings.data, source.stat().st_size):
+                raise DocumentError(f"only {free / 1e6:.0f} MB of disk are free; make room and try again")
+            with self._writing:
+                target, is_new = self._free_name(source, id)
+                if is_new:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    part = target.with_name(f".{target.name[-100:]}.part")
+                    shutil.copyfile(source, part)
+                    os.replace(part, target)
             id = target.relative_to(self.settings.corpus).as_posix()
-            state = _file_state(target)
-            if state is None:
-                raise DocumentError("it was removed while it was read")
-            result, _ = self._read_file(id, target, state)
-            self.flush()
-            return result
+            return FileResult(id, True, "is there already, unchanged"), is_new
+        except DocumentError as error:
+            return FileResult(id, False, str(error)), False
+        except OSError as error:
+            return FileResult(id, False, f"it can't be copied ({error.strerror or error})"), False
 
-    def _free_name(self, source: Path, id: str) -> Path:
+    def _free_name(self, source: Path, id: str) -> tuple[Path, bool]:
+        """Return where to put a file, and whether nothing is there yet; what is there has the same content."""
         target = self.settings.corpus / id
-        content = source.read_bytes()
+        content = _digest(source)
         number = 2
-        while target.exists() and target.read_bytes() != content:
+        while target.exists() and _digest(target) != content:
             stem = Path(id)
             target = self.settings.corpus / stem.with_name(f"{stem.stem} ({number}){stem.suffix}")
             number += 1
-        return target
+        return target, not target.exists()
 
     def remove(self, id: str) -> None:
-        """Delete a document from the corpus folder and the index; `UserError` when there is none called `id`."""
+        """Delete a file from the corpus folder with its documents from the index; one with the same content stays.
+
+        Raises `UserError` when there is none called `id`.
+        """
+        known = self.catalog.files()
+        if id not in known:
+            document = self.catalog.document(id)
+            if document is not None:
+                raise UserError(f"{clean_line(id)} lies inside of {clean_line(document.file)}: remove that file.")
+            raise UserError(f"There is no document called {clean_line(id)!r}: 'assistant list' shows their names.")
         with self._writing:
-            if id not in self.catalog.file_states():
-                raise UserError(f"There is no document called {clean_line(id)!r}: 'assistant list' shows their names.")
-            path = self.settings.corpus / id
             try:
-                path.unlink(missing_ok=True)
+                self._path(id).unlink(missing_ok=True)
             except OSError as error:
                 raise UserError(f"{clean_line(id)} can't be deleted ({error.strerror or error}).") from None
-            self.drop(id)
+            copies = [
+                entry for entry in known.values() if entry.same_as == id and not entry.reason and self._path(entry.path).exists()
+            ]
+            self.catalog.rearrange({id: copies[0]} if copies else {}, [] if copies else [id])
             self.flush()
 
-    def _read_file(self, id: str, path: Path, state: FileState) -> tuple[FileResult, int]:
-        """Write a file's document or failure to the catalogue; returns the result and the number of chunks."""
-        try:
-            _check_space(self.settings.data, state.size)
-            document = load_document(path, id, self.settings.upload_mb * 1_000_000)
-            [chunks] = self.put([(document, state)])
-        except (DocumentError, RecursionError) as error:
-            reason = str(error) if isinstance(error, DocumentError) else "it is nested too deeply"
-            self.fail(id, state, reason)
-            return FileResult(id, False, reason), 0
-        return FileResult(id, True, _summary(document, chunks)), len(chunks)
 
-
-def _summary(document: Document, chunks: Sequence[Chunk]) -> str:
-    pages = f"{len(document.pages)} pages, " if document.pages else ""
-    return f"{pages}{len(document.text):,} characters, {len(chunks)} chunks"
+def _row(read: Read) -> tuple[FileEntry, Sequence[Document]]:
+    assert read.loaded is not None
+    entry = FileEntry(read.id, read.state, read.loaded.sha256, warnings=read.loaded.warnings, seconds=read.seconds)
+    return entry, read.loaded.documents
 
 
 def _file_state(path: Path) -> FileState | None:
@@ -192,7 +314,14 @@ def _file_state(path: Path) -> FileState | None:
         status = path.stat()
     except OSError:
         return None  # gone since it was listed: the next sync sees that
-    return FileState(status.st_size, status.st_mtime_ns)
+    return FileState(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def _digest(path: Path) -> str:
+    """Return the SHA-256 of a file, empty when it can't be read."""
+    with suppress(OSError), open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+    return ""
 
 
 def _sources(path: Path) -> Iterator[tuple[Path, str]]:
@@ -211,10 +340,14 @@ def _file_name(name: str) -> str:
     return (stem.strip()[:150] or "document") + suffix
 
 
-def _check_space(folder: Path, size: int) -> None:
+def _lack_of_space(folder: Path, size: int) -> int:
+    """Return the bytes that are free when they are too few to index a file of `size` bytes, else 0."""
     free = shutil.disk_usage(folder).free
-    if free < _FREE_BYTES + 4 * size:
-        raise DocumentError(f"only {free / 1e6:.0f} MB of disk are free; make room and try again")
+    return free if free < _FREE_BYTES + 4 * size else 0
+
+
+def _one_line(error: OSError) -> str:
+    return clean_line(error.strerror or str(error))
 
 
 def _check_folders(settings: Settings) -> None:
@@ -234,14 +367,3 @@ def _check_folders(settings: Settings) -> None:
         probe.unlink()
     except OSError as error:
         raise UserError(f"The data folder {data} can't be written ({error.strerror}): set ASSISTANT_DATA to another.") from None
-
-
-def _owned_message(owner: Path) -> str:
-    try:
-        who = json.loads(owner.read_text(encoding="utf-8"))
-        pid, url = int(who["pid"]), clean_line(str(who["url"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return f"Another process is using {owner.parent}: wait for it, or set ASSISTANT_DATA to another folder."
-    if url:
-        return f"The assistant is already running (process {pid}): use it at {url}, or stop it first."
-    return f"Process {pid} is using {owner.parent}: wait for it, or set ASSISTANT_DATA to another folder."

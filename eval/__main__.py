@@ -19,6 +19,7 @@ COMMANDS = {
     "generate": "draft questions about your own documents, for you to keep or throw away",
     "table": "the README's table of retrieval quality, from the newest stored runs",
     "latency": "speed, memory and recall of search at 1,000 to 100,000 chunks; writes eval/results/ and the README's table",
+    "indexing": "how fast documents become searchable, against the plain LangChain recipe; writes eval/results/ and the README's table",
     "grounding": "is the support of a statement told from its lack? on judged claims; with --fit the weights are fitted",
     "bench": "speed and memory on this machine; writes eval/results/ and the README's table",
 }

@@ -128,13 +128,13 @@ def embedding(settings: Settings) -> dict[str, float]:
     import numpy as np
     from sentence_transformers import SentenceTransformer
 
-    from assistant.bundled_embedding import _calibration_texts, _model_folder
+    from assistant.bundled_embedding import _calibration_texts, model_folder
     from assistant.embedding import load_embedder
 
     # Passages of up to 165 tokens, as chunks are; the calibration texts are joined so that none stays as it was.
     words = " ".join(_calibration_texts()).split()
     texts = [" ".join(words[start : start + 110]) for start in range(0, len(words) - 110, 37)][:128]
-    plain = SentenceTransformer(str(_model_folder()), device="cpu")
+    plain = SentenceTransformer(str(model_folder()), device="cpu")
     ours = load_embedder(settings)
     before = _rate(lambda: plain.encode(texts, show_progress_bar=False), len(texts))
     after = _rate(lambda: ours.embed(texts), len(texts))

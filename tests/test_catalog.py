@@ -1,11 +1,12 @@
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from assistant.catalog import Catalog, FileState
+from assistant.catalog import Catalog, FileEntry, FileState
 from assistant.chunking import Chunk
 from assistant.documents import Document, Heading
 from assistant.embedding import Embedded, quantise
@@ -44,22 +45,25 @@ def test_a_document_comes_back_as_it_went_in(tmp_path: Path) -> None:
     assert catalog.file_states() == {"a": FileState(1, 2)}
 
 
-def test_a_changed_document_replaces_its_chunks_and_names_those_gone(tmp_path: Path) -> None:
+def test_a_changed_document_replaces_its_chunks_and_notes_which_are_others(tmp_path: Path) -> None:
     catalog = Catalog(tmp_path / "c.sqlite3")
     catalog.put_vectors({"k": embedded(1)})
     catalog.put_document(document("a", "one two"), FileState(1, 1), [chunk("1", "a", "one"), chunk("2", "a", "two", 4)], ["k", "k"])
-    catalog.set_settings({"behind": ""})
-    gone = catalog.put_document(document("a", "one three"), FileState(2, 2), [chunk("2", "a", "three", 4)], ["k"])
-    assert gone == ["1"]
-    assert catalog.chunk_ids() == ["2"]
-    assert catalog.setting("behind") == "1"
+    catalog.caught_up(["1", "2"], churn=0)
+    catalog.put_document(
+        document("a", "one three two"), FileState(2, 2), [chunk("3", "a", "three", 4), chunk("2", "a", "two", 10)], ["k", "k"]
+    )
+    assert [part.text for part in catalog.chunks(["1", "2", "3"])] == ["two", "three"]
+    # What stays as it is keeps its place in the indexes.
+    assert sorted(catalog.behind(9)) == [("1", True), ("3", True)]
 
 
 def test_a_failure_takes_the_place_of_the_document(tmp_path: Path) -> None:
     catalog = Catalog(tmp_path / "c.sqlite3")
     catalog.put_vectors({"k": embedded(1)})
     catalog.put_document(document("a", "one"), FileState(1, 1), [chunk("1", "a", "one")], ["k"])
-    assert catalog.put_failure("a", FileState(2, 2), "it is empty") == ["1"]
+    catalog.put_files([(FileEntry("a", FileState(2, 2), reason="it is empty"), [])])
+    assert catalog.chunk_ids() == []
     assert [(info.id, info.reason) for info in catalog.documents()] == [("a", "it is empty")]
     catalog.drop_unused_vectors()
     assert catalog.stored_keys(["k"]) == set()
@@ -69,9 +73,9 @@ def test_a_write_that_fails_changes_nothing(tmp_path: Path) -> None:
     catalog = Catalog(tmp_path / "c.sqlite3")
     catalog.put_vectors({"k": embedded(1)})
     catalog.put_document(document("a", "one"), FileState(1, 1), [chunk("1", "a", "one")], ["k"])
-    twice = [chunk("2", "a", "x"), chunk("2", "a", "y")]
+    wrong = [chunk("2", "a", "x"), replace(chunk("3", "a", "y"), page="no number")]  # type: ignore[arg-type]
     with pytest.raises(sqlite3.IntegrityError):
-        catalog.put_document(document("a", "xy"), FileState(2, 2), twice, ["k", "k"])
+        catalog.put_document(document("a", "xy"), FileState(2, 2), wrong, ["k", "k"])
     assert catalog.chunk_ids() == ["1"]
     assert catalog.file_states() == {"a": FileState(1, 1)}
 
@@ -94,7 +98,7 @@ def test_the_text_of_a_removed_document_is_gone_from_the_file(tmp_path: Path) ->
     secret = "a very secret sentence that must go"
     catalog.put_vectors({"k": embedded(1)})
     catalog.put_document(document("a", secret), FileState(1, 1), [chunk("1", "a", secret)], ["k"])
-    catalog.remove_document("a")
+    catalog.remove_file("a")
     catalog.close()
     assert all(secret.encode() not in path.read_bytes() for path in tmp_path.iterdir())
 
@@ -127,7 +131,7 @@ def test_a_catalogue_of_the_first_version_is_emptied_to_be_read_again(tmp_path: 
             """
         )
     catalog = Catalog(path)
-    assert catalog.file_states() == {"b": FileState(1, 2)} and catalog.chunk_ids() == [] and catalog.setting("behind") == "1"
+    assert catalog.file_states() == {"b": FileState(1, 2)} and catalog.chunk_ids() == []
     catalog.put_vectors({"k": embedded(1)})
     catalog.put_document(document("a", "text"), FileState(1, 2), [chunk("1", "a", "text")], ["k"])
     catalog.close()

@@ -3,7 +3,7 @@ import random
 import pytest
 from tokenizers import Tokenizer
 
-from assistant.bundled_embedding import _model_folder
+from assistant.bundled_embedding import model_folder
 from assistant.chunking import MAX_TOKENS, chunk_document
 from assistant.documents import Document
 from assistant.embedding import unbounded
@@ -12,7 +12,7 @@ from assistant.loaders.markdown import markdown_headings
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
-    return unbounded((_model_folder() / "tokenizer.json").read_text(encoding="utf-8"))
+    return unbounded((model_folder() / "tokenizer.json").read_text(encoding="utf-8"))
 
 
 def document(text: str, title: str = "A title", pages: tuple[int, ...] = ()) -> Document:

@@ -134,7 +134,7 @@ def test_vectors_in_memory_follow_the_catalogue(settings: Callable[..., Settings
     assert found(corpus, only) == ["x/2.md"]
     old = Filter(before=date(2000, 1, 1))
     assert found(corpus, old) == ["x/2.md", "y/1.md"]  # `put` says 1970
-    corpus.catalog.touch("x/2.md", FileState(1, 1_700_000_000_000_000_000))
+    corpus.catalog.touch({"x/2.md": FileState(1, 1_700_000_000_000_000_000)})
     assert found(corpus, old) == ["y/1.md"]
     corpus.drop("x/2.md")
     corpus.flush()

@@ -100,7 +100,7 @@ def test_names_follow_the_catalogue(tmp_path: Path) -> None:
     for year in (2022, 2023, 2024):
         put(catalog, f"report-{year}.md", f"Report {year}")
     assert mentions.named("in the 2023 report") == ["report-2023.md"]
-    catalog.remove_document("report-2023.md")
+    catalog.remove_file("report-2023.md")
     assert mentions.named("in the 2023 report") == []
     put(catalog, "report-2022.md", "Letters of 2023")
     assert mentions.named("in the 2022 report") == mentions.named("in the 2023 report") == ["report-2022.md"]

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 from tokenizers import Tokenizer
 
-from assistant.bundled_embedding import _model_folder
+from assistant.bundled_embedding import model_folder
 from assistant.chunking import Chunk
 from assistant.embedding import unbounded
 from assistant.examples import EXAMPLES, SYSTEM
@@ -16,7 +16,7 @@ from assistant.turns import Turn
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
-    return unbounded((_model_folder() / "tokenizer.json").read_text(encoding="utf-8"))
+    return unbounded((model_folder() / "tokenizer.json").read_text(encoding="utf-8"))
 
 
 def hit(text: str, scores: list[float], score: float = 1.0, title: str = "T") -> Hit:

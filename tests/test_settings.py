@@ -54,6 +54,13 @@ def test_the_key_is_not_shown_when_settings_are_printed() -> None:
     assert "s3cret" not in repr(load_settings({"OPENAI_API_KEY": "s3cret"}))
 
 
+def test_passwords_are_separated_by_commas_and_not_shown() -> None:
+    settings = load_settings({"ASSISTANT_PASSWORDS": "s3cret, two words,,"})
+    assert settings.passwords == ("s3cret", "two words")
+    assert load_settings({}).passwords == ()
+    assert "s3cret" not in repr(settings) and "two words" not in repr(settings)
+
+
 @pytest.mark.parametrize(
     ("env", "model", "embedded"),
     [

@@ -15,7 +15,8 @@ OWNERS = {
     "xllamacpp": "assistant/embedded_model.py",
     "pypdfium2": "assistant/loaders/pdf_pages.py",
     "trafilatura": "assistant/loaders/html.py",
-    "sqlite3": "assistant/catalog.py",
+    "httpcore": "assistant/pinned.py",
+    "webencodings": "assistant/web_content.py",
 }
 
 
@@ -36,6 +37,11 @@ def test_a_library_is_imported_in_one_file_only(library: str) -> None:
     assert users == {OWNERS[library]}
 
 
+def test_the_database_is_opened_and_used_by_the_catalogue_only() -> None:
+    users = {path.relative_to(ROOT).as_posix() for path in SOURCES if "sqlite3" in {name for name, _ in imports(path.read_text())}}
+    assert users == {"assistant/catalog.py", "assistant/schema.py"}
+
+
 def test_imports_go_one_way() -> None:
     for path in (ROOT / "assistant").rglob("*.py"):
         if path.name != "cli.py":  # it starts the app and the evals by name
@@ -45,7 +51,7 @@ def test_imports_go_one_way() -> None:
 def test_nothing_runs_what_it_reads() -> None:
     """S14: no pickle, eval, exec, unsafe YAML, LangChain deserialiser or shell."""
     forbidden = re.compile(
-        r"\b(pickle|marshal|shelve|dill)\b|(?<![\w.])(eval|exec)\(|yaml\.(unsafe_)?load\(|shell=True|os\.system|"
+        r"\b(pickle|marshal|shelve|dill)\b|(?<![\w.])(eval|exec)\(|yaml\.(unsafe_)?load\(|shell=True|os\.system\(|"
         r"langchain_core\.load|\bload_prompt\b|allow_dangerous_deserialization|trust_remote_code"
     )
     for path in SOURCES:

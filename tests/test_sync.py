@@ -2,16 +2,21 @@
 
 import os
 import shutil
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from assistant.catalog import FileState
+from assistant.catalog import FileEntry, FileState
+from assistant.chunking import Chunk
 from assistant.documents import Document
+from assistant.embedding import Embedded
 from assistant.errors import UserError
+from assistant.filters import Filter
 from assistant.index import Index
 from assistant.settings import Settings
 from assistant.sync import Corpus
@@ -92,13 +97,13 @@ def test_deleted_and_changed_text_is_never_found_even_by_a_stale_index(
     corpus = Corpus(options)
     corpus.sync()
     # The indexes are left behind on purpose, as by a crash between the two writes.
-    monkeypatch.setattr(Index, "update", lambda self, ids, gone: None)
-    corpus.catalog.remove_document("bees.md")
+    monkeypatch.setattr(Index, "catch_up", lambda self: None)
+    corpus.catalog.remove_file("bees.md")
     assert "bees.md" not in found(corpus, "How do bees show the way to flowers?")
     monkeypatch.undo()
     corpus.close()
     corpus = Corpus(options)
-    assert corpus.index.rebuilt
+    assert not corpus.index.rebuilt and corpus.catalog.count_behind() == 0
     assert corpus.index.check()
     corpus.close()
 
@@ -259,3 +264,147 @@ def test_of_a_document_put_and_dropped_before_the_indexes_hear_of_it_the_last_co
     assert [hit.chunk.document_id for hit in corpus.search("harbour", 5)] == ["a.md"]
     assert corpus.index.check() and corpus.catalog.setting("generation") == generation
     corpus.close()
+
+
+def counting(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note the text of every chunk that is embedded from now on."""
+    seen: list[str] = []
+    embed = corpus.embedder.embed_chunks
+
+    def noting(chunks: Sequence[Chunk]) -> list[Embedded]:
+        seen.extend(chunk.text for chunk in chunks)
+        return embed(chunks)
+
+    monkeypatch.setattr(corpus.embedder, "embed_chunks", noting)
+    return seen
+
+
+def test_moved_and_renamed_files_keep_their_vectors_and_are_found_under_the_new_name(
+    settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = settings()
+    write(options, {**TEXTS, "plain note.txt": "Otters hold hands when they sleep."})
+    with closing(Corpus(options)) as corpus:
+        corpus.sync()
+        embedded = counting(corpus, monkeypatch)
+        (options.corpus / "deep").mkdir()
+        (options.corpus / "bees.md").rename(options.corpus / "deep" / "honey.md")
+        (options.corpus / "plain note.txt").rename(options.corpus / "otters.txt")
+        report = corpus.sync()
+        assert (report.moved, report.done, report.removed, report.unchanged) == (2, 0, 0, 2) and embedded == []
+        assert found(corpus, "waggle dance")[0] == "deep/honey.md"
+        assert [hit.chunk.title for hit in corpus.search("otters asleep", 1)] == ["otters"]  # its title was its file's name
+        assert corpus.search("waggle", 5, filter=Filter(folders=("deep",)))[0].chunk.document_id == "deep/honey.md"
+        assert corpus.index.check() and corpus.catalog.count_behind() == 0
+        # Another file may now take the name of the one that moved, with partly the same text.
+        write(options, {"bees.md": TEXTS["bees.md"] + "\n\nBees sleep at night."})
+        corpus.sync()
+        assert {*found(corpus, "waggle dance")[:2]} == {"deep/honey.md", "bees.md"}
+        assert corpus.index.check()
+
+
+def test_files_that_change_places_are_found_under_each_others_names(settings: MakeSettings) -> None:
+    options = settings()
+    write(options, {"a.md": "# Storks\n\nStorks clatter.", "b.md": "# Herons\n\nHerons stand still."})
+    with closing(Corpus(options)) as corpus:
+        corpus.sync()
+        (options.corpus / "a.md").rename(options.corpus / "c")
+        (options.corpus / "b.md").rename(options.corpus / "a.md")
+        (options.corpus / "c").rename(options.corpus / "b.md")
+        report = corpus.sync()
+        assert (report.moved, report.problem) == (2, "")
+        assert found(corpus, "storks clatter")[0] == "b.md" and found(corpus, "herons stand")[0] == "a.md"
+
+
+def test_the_same_content_twice_is_indexed_once_and_known_by_both_names(settings: MakeSettings) -> None:
+    options = settings()
+    write(options)
+    (options.corpus / "b").mkdir()
+    shutil.copyfile(options.corpus / "bees.md", options.corpus / "b" / "copy.md")
+    with closing(Corpus(options)) as corpus:
+        corpus.sync()
+        chunks = corpus.chunk_count()
+        owner, copy = "bees.md", "b/copy.md"
+        assert found(corpus, "waggle dance").count(owner) == 1 and copy not in found(corpus, "waggle dance")
+        [info] = [info for info in corpus.documents() if info.copies]
+        assert (info.id, info.copies) == (owner, (copy,))
+        assert corpus.sync().unchanged == 4
+        assert corpus.search("waggle", 1, filter=Filter(documents=(copy,)))[0].chunk.document_id == owner
+        # One of the two goes: the other stays, and nothing is embedded or lost.
+        corpus.remove(owner)
+        assert [info.id for info in corpus.documents()] == ["b/copy.md", "bread.html", "tides.txt"]
+        assert found(corpus, "waggle dance")[0] == copy and corpus.chunk_count() == chunks
+        (options.corpus / copy).unlink()
+        assert corpus.sync().removed == 1 and copy not in found(corpus, "waggle dance")
+
+
+def test_a_changed_file_embeds_only_its_changed_chunks(settings: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = settings()
+    sections = [f"## Part {n}\n\n" + " ".join(f"Sentence {n}-{m} tells of the river {n * m}." for m in range(30)) for n in range(6)]
+    write(options, {"long.md": "# Long\n\n" + "\n\n".join(sections)})
+    with closing(Corpus(options)) as corpus:
+        corpus.sync()
+        embedded = counting(corpus, monkeypatch)
+        sections[3] = sections[3].replace("Sentence 3-7", "The heron 3-7")
+        write(options, {"long.md": "# Long\n\n" + "\n\n".join(sections)})
+        corpus.sync()
+        assert 1 <= len(embedded) <= 2 and "heron" in embedded[0]
+        assert "heron" in corpus.search("heron", 1)[0].chunk.text and corpus.index.check()
+
+
+def test_a_file_touched_but_not_changed_is_not_read_by_a_loader(settings: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = settings()
+    write(options)
+    with closing(Corpus(options)) as corpus:
+        corpus.sync()
+        os.utime(options.corpus / "bees.md", (1, 1))
+        report = corpus.sync()
+        assert (report.done, report.unchanged) == (0, 3)
+        assert corpus.sync().unchanged == 3
+        assert corpus.catalog.document_ids(before=2_000_000_000) == ["bees.md"]
+
+
+def test_what_would_be_done_is_told_without_doing_it(settings: MakeSettings) -> None:
+    options = settings()
+    write(options)
+    with closing(Corpus(options)) as corpus:
+        assert sorted(corpus.changes().read) == sorted(TEXTS) and corpus.documents() == []
+        corpus.sync()
+        (options.corpus / "bees.md").rename(options.corpus / "honey.md")
+        (options.corpus / "tides.txt").unlink()
+        changes = corpus.changes()
+        assert list(changes.moved) == ["bees.md"] and changes.removed == ["tides.txt"] and changes.unchanged == 1
+        assert "tides.txt" in found(corpus, "spring tides")
+
+
+def test_a_stopped_sync_keeps_what_was_done_and_goes_on_there(settings: MakeSettings) -> None:
+    options = settings()
+    write(options, {f"{n:02}.md": f"# Note {n}\n\n" + f"Fact {n} is about island {n}. " * 1500 for n in range(6)})
+    stop = threading.Event()
+    with closing(Corpus(options)) as corpus:
+        report = corpus.sync(lambda report: stop.set(), stop)
+        assert report.stopped and 0 < report.done < 6
+        assert len(corpus.documents()) == report.done and corpus.index.check()
+        assert found(corpus, "island 0")[0] == "00.md"
+        rest = corpus.sync()
+        assert (rest.done, rest.unchanged, rest.stopped) == (6 - report.done, report.done, False)
+        assert len(corpus.documents()) == 6
+
+
+def test_documents_inside_a_file_are_removed_with_it(settings: MakeSettings) -> None:
+    options = settings()
+    with closing(Corpus(options)) as corpus:
+        main = Document("m.eml", "Offer", "The offer is attached.", (), (), "1")
+        inside = replace(main, id="m.eml/prices.md", text="Oak costs 40 a metre.", sha256="2", inside="m.eml")
+        corpus.put_files([(FileEntry("m.eml", FileState(1, 2), "1"), [main, inside])])
+        corpus.flush()
+        assert found(corpus, "price of oak")[0] == "m.eml/prices.md"
+        assert corpus.search("oak", 1, filter=Filter(documents=("m.eml",)))[0].chunk.document_id == "m.eml/prices.md"
+        with pytest.raises(UserError, match=r"lies inside of m\.eml"):
+            corpus.remove("m.eml/prices.md")
+        corpus.catalog.rearrange({"m.eml": FileEntry("old/n.eml", FileState(1, 3), "1")}, [])
+        corpus.flush()
+        assert found(corpus, "price of oak")[0] == "old/n.eml/prices.md"
+        corpus.drop("old/n.eml")
+        corpus.flush()
+        assert corpus.documents() == [] and corpus.chunk_count() == 0 and corpus.index.check()

@@ -10,9 +10,9 @@ import pytest
 from assistant.catalog import DocumentInfo
 from assistant.chunking import Chunk
 from assistant.grounding import Citation, Statement
+from assistant.receipts import FileResult
 from assistant.retrieval import Hit
 from assistant.snapshots import Answer
-from assistant.sync import FileResult
 from assistant.usage import Usage
 from ui.render import (
     answer_html,

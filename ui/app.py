@@ -9,7 +9,7 @@ import gradio as gr
 
 from assistant.answer import Assistant, check_question
 from assistant.errors import UserError
-from assistant.sync import FileResult, Report
+from assistant.receipts import FileResult, Report
 from eval.history import draw, stored_points
 from eval.runs import runs_folder
 from ui.conversation import MAX_TURNS, Conversation

@@ -20,9 +20,9 @@ from assistant.chunking import Chunk
 from assistant.documents import clean_line
 from assistant.elsewhere import Elsewhere
 from assistant.grounding import Citation, Statement
+from assistant.receipts import FileResult
 from assistant.retrieval import Hit
 from assistant.snapshots import Answer
-from assistant.sync import FileResult
 from eval.history import EMPTY, Point
 
 Span = tuple[int, int]

@@ -6,7 +6,7 @@ from itertools import pairwise
 from assistant.documents import Heading, Parsed, decode
 
 _FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
-_FRONT_TITLE = re.compile(r"^title:\s*[\"']?(.+?)[\"']?\s*$", re.MULTILINE)
+_FRONT_TITLE = re.compile(r"^title:(.+)$", re.MULTILINE)
 
 
 def markdown_headings(text: str) -> tuple[Heading, ...]:
@@ -31,7 +31,7 @@ def load_markdown(data: bytes) -> Parsed:
     front = _FRONT_MATTER.match(text)
     if front:
         found = _FRONT_TITLE.search(front.group(1))
-        title = found.group(1) if found else ""
+        title = found.group(1).strip().strip("\"'") if found else ""
         # Blanks of the same length keep every offset and stay out of the chunks.
         text = re.sub(r"[^\n]", " ", front.group()) + text[front.end() :]
     headings = markdown_headings(text)

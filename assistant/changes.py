@@ -1,0 +1,102 @@
+"""What a sync has to do: the files of the corpus folder compared with those of the catalogue."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from assistant.catalog import FileEntry, FileState
+
+Digest = Callable[[str], str]  # the SHA-256 of the file at a path, empty when it can't be read
+
+
+@dataclass
+class Changes:
+    """What is to be done, in paths under the corpus folder.
+
+    `read` has files to read with their states, in order; `known` is how many of these were read before. `moved` has the
+    new file by the old path, `same` the file that holds the documents by the path of another with the same content,
+    `touched` files of which only the times changed.
+    """
+
+    read: dict[str, FileState] = field(default_factory=dict)
+    known: int = 0
+    moved: dict[str, FileEntry] = field(default_factory=dict)
+    same: dict[str, FileEntry] = field(default_factory=dict)
+    touched: dict[str, FileState] = field(default_factory=dict)
+    removed: list[str] = field(default_factory=list)
+    unchanged: int = 0
+
+
+def find_changes(files: Mapping[str, FileState], known: Mapping[str, FileEntry], digest: Digest) -> Changes:
+    """Compare `files`, those in the folder, with the `known` ones of the catalogue.
+
+    A file is the one it was when content and type are the same: under another name it has moved, or is a second copy.
+    `digest` is called only for files that changed, and new ones as large as another.
+    """
+    changes = Changes()
+    changed = {path: state for path, state in files.items() if path not in known or known[path].state != state}
+    content = _contents(changed, known, digest)
+    changes.touched = {
+        path: state
+        for path, state in changed.items()
+        if path in known and len(known[path].sha256) > 0 and known[path].sha256 == content[path][0]
+    }
+    pending = {path: state for path, state in changed.items() if path not in changes.touched}
+    intact = files.keys() - pending.keys()
+    changes.unchanged = len(intact) - len(changes.touched)
+    owners = {path: entry for path, entry in known.items() if not entry.same_as and not entry.reason}
+    holders = {_key(path, entry.sha256): path for path, entry in owners.items() if path in intact}
+    _find_heirs(changes, owners, intact, known, pending, content, holders)
+    heirs = {entry.path for entry in changes.moved.values()}
+    for path, state in pending.items():
+        if path in heirs:
+            continue
+        key = content.get(path)
+        holder = holders.setdefault(key, path) if key and key[0] else path
+        if holder == path:
+            changes.read[path] = state
+        else:
+            changes.same[path] = FileEntry(path, state, key[0] if key else "", same_as=holder)
+    changes.known = sum(path in known for path in changes.read)
+    changes.removed = [path for path in sorted(known.keys() - files.keys()) if path not in changes.moved]
+    return changes
+
+
+def _contents(changed: Mapping[str, FileState], known: Mapping[str, FileEntry], digest: Digest) -> dict[str, tuple[str, str]]:
+    """Return the content of the files that changed, or might be another one's: its digest and type."""
+    sizes: dict[int, int] = {}
+    for state in [*(entry.state for entry in known.values()), *(state for path, state in changed.items() if path not in known)]:
+        sizes[state.size] = sizes.get(state.size, 0) + 1
+    asked = [path for path, state in changed.items() if path in known or sizes[state.size] > 1]
+    return {path: _key(path, digest(path)) for path in asked}
+
+
+def _key(path: str, sha256: str) -> tuple[str, str]:
+    """Return what makes two files the same: content, and type, since the type says how it is read."""
+    return sha256, PurePosixPath(path).suffix.lower()
+
+
+def _find_heirs(
+    changes: Changes,
+    owners: Mapping[str, FileEntry],
+    intact: set[str],
+    known: Mapping[str, FileEntry],
+    pending: Mapping[str, FileState],
+    content: Mapping[str, tuple[str, str]],
+    holders: dict[tuple[str, str], str],
+) -> None:
+    """Find for each file whose content is no longer at its place another that has it: a copy, or a new or changed file."""
+    copies = {entry.same_as: path for path, entry in known.items() if entry.same_as and path in intact}
+    arrived: dict[tuple[str, str], str] = {}
+    for path, key in content.items():
+        if path in pending and key[0]:
+            arrived.setdefault(key, path)
+    for path, owner in owners.items():
+        key = _key(path, owner.sha256)
+        if path in intact or not owner.sha256:
+            continue
+        heir = copies.get(path) or arrived.get(key)
+        if heir:
+            state = known[heir].state if path in copies else pending[heir]
+            changes.moved[path] = FileEntry(heir, state, owner.sha256)
+            holders[key] = heir

@@ -1,0 +1,107 @@
+"""What a sync has to do, told from two lists of files."""
+
+from assistant.catalog import FileEntry, FileState
+from assistant.changes import Changes, find_changes
+
+
+def state(content: str, time: int = 1) -> FileState:
+    return FileState(len(content), time)
+
+
+def plan(files: dict[str, FileState], contents: dict[str, str], *known: FileEntry) -> tuple[Changes, list[str]]:
+    """Return the plan, and which files were read for it."""
+    asked: list[str] = []
+
+    def digest(path: str) -> str:
+        asked.append(path)
+        return contents.get(path, "")
+
+    return find_changes(files, {entry.path: entry for entry in known}, digest), asked
+
+
+def entry(path: str, content: str, same_as: str = "", reason: str = "", time: int = 1) -> FileEntry:
+    return FileEntry(path, state(content, time), content, same_as, reason)
+
+
+def test_unchanged_files_are_not_read() -> None:
+    made, asked = plan({"a.md": state("x")}, {}, entry("a.md", "x"))
+    assert (made.unchanged, asked) == (1, []) and not (made.read or made.moved or made.removed)
+
+
+def test_new_files_are_read_in_order_and_looked_into_only_when_another_is_as_large() -> None:
+    made, asked = plan({"a.md": state("x"), "b.md": state("yy"), "c.md": state("z")}, {"a.md": "x", "c.md": "z"})
+    assert list(made.read) == ["a.md", "b.md", "c.md"] and sorted(asked) == ["a.md", "c.md"]
+
+
+def test_a_file_of_which_only_the_time_changed_is_touched() -> None:
+    made, _ = plan({"a.md": state("x", 2)}, {"a.md": "x"}, entry("a.md", "x"))
+    assert made.touched == {"a.md": state("x", 2)} and not made.read and made.unchanged == 0
+
+
+def test_the_clock_going_backwards_is_a_change_too() -> None:
+    made, _ = plan({"a.md": state("y", 1)}, {"a.md": "y"}, entry("a.md", "x", time=5))
+    assert list(made.read) == ["a.md"] and made.known == 1
+
+
+def test_a_renamed_file_moves_and_is_not_read() -> None:
+    made, _ = plan({"new/b.md": state("x", 2)}, {"new/b.md": "x"}, entry("a.md", "x"))
+    assert {old: new.path for old, new in made.moved.items()} == {"a.md": "new/b.md"} and not made.read and not made.removed
+
+
+def test_a_file_that_is_of_another_type_now_is_read() -> None:
+    made, _ = plan({"a.txt": state("x")}, {"a.txt": "x"}, entry("a.md", "x"))
+    assert list(made.read) == ["a.txt"] and made.removed == ["a.md"] and not made.moved
+
+
+def test_two_files_that_changed_places_both_move() -> None:
+    made, _ = plan(
+        {"a.md": state("y", 2), "b.md": state("x", 2)}, {"a.md": "y", "b.md": "x"}, entry("a.md", "x"), entry("b.md", "y")
+    )
+    assert {old: new.path for old, new in made.moved.items()} == {"a.md": "b.md", "b.md": "a.md"} and not made.read
+
+
+def test_a_file_written_over_another_takes_its_name() -> None:
+    made, _ = plan({"b.md": state("x", 2)}, {"b.md": "x"}, entry("a.md", "x"), entry("b.md", "y"))
+    assert {old: new.path for old, new in made.moved.items()} == {"a.md": "b.md"} and not made.read and not made.removed
+
+
+def test_the_same_content_twice_is_read_once() -> None:
+    made, _ = plan({"a.md": state("x"), "b.md": state("x")}, {"a.md": "x", "b.md": "x"})
+    assert list(made.read) == ["a.md"] and made.same["b.md"].same_as == "a.md"
+    made, _ = plan({"a.md": state("x"), "b.md": state("x")}, {"b.md": "x"}, entry("a.md", "x"))
+    assert not made.read and made.same["b.md"].same_as == "a.md"
+
+
+def test_a_copy_inherits_when_the_file_with_the_documents_goes() -> None:
+    known = (entry("a.md", "x"), entry("b.md", "x", same_as="a.md"), entry("c.md", "x", same_as="a.md"))
+    made, asked = plan({"b.md": state("x"), "c.md": state("x")}, {}, *known)
+    assert len(made.moved) == 1 and made.moved["a.md"].path in ("b.md", "c.md") and not made.removed and not asked
+    made, _ = plan({"a.md": state("x"), "c.md": state("x")}, {}, *known)
+    assert made.removed == ["b.md"] and not made.moved
+
+
+def test_a_copy_inherits_when_the_file_with_the_documents_changes() -> None:
+    known = (entry("a.md", "x"), entry("b.md", "x", same_as="a.md"))
+    made, _ = plan({"a.md": state("y", 2), "b.md": state("x")}, {"a.md": "y"}, *known)
+    assert made.moved["a.md"].path == "b.md" and list(made.read) == ["a.md"]
+
+
+def test_a_failed_file_is_tried_again_only_when_its_content_changes() -> None:
+    failed = entry("a.pdf", "x", reason="it is damaged")
+    made, _ = plan({"a.pdf": state("x")}, {}, failed)
+    assert made.unchanged == 1 and not made.read
+    made, _ = plan({"a.pdf": state("x", 2)}, {"a.pdf": "x"}, failed)
+    assert made.touched and not made.read
+    made, _ = plan({"a.pdf": state("y", 2)}, {"a.pdf": "y"}, failed)
+    assert list(made.read) == ["a.pdf"]
+
+
+def test_a_file_that_could_not_be_opened_is_tried_again_when_it_is_touched() -> None:
+    failed = FileEntry("a.md", state("x"), "", reason="it can't be opened")
+    made, _ = plan({"a.md": state("x", 2)}, {"a.md": "x"}, failed)
+    assert list(made.read) == ["a.md"]
+
+
+def test_two_files_that_can_not_be_opened_are_not_taken_for_the_same() -> None:
+    made, _ = plan({"a.md": state("x"), "b.md": state("y")}, {})
+    assert list(made.read) == ["a.md", "b.md"] and not made.same
