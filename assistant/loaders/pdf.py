@@ -117,10 +117,18 @@ def load_pdf(data: bytes, passwords: Sequence[str]) -> Parsed:
         title = _sensible(pdf.title)
         pages: list[Page] = []
         total = 0
+        damaged: list[int] = []
         for index in range(len(pdf)):
-            pages.append(pdf.page(index, MAX_CHARACTERS - total))
+            page = pdf.page(index, MAX_CHARACTERS - total)
+            if page is None:
+                damaged.append(index)
+            pages.append(page or Page([], []))
             total += sum(len(fragment.text) for fragment in pages[-1].fragments)
         parts, warnings = pdf.attachments()
+        if damaged:
+            warnings.insert(0, f"no text on {numbers(damaged)} (damaged)")
+            if len(damaged) == len(pages):
+                raise DocumentError("it is damaged: no page of it can be read")
         warnings = _recognise(pdf, pages) + warnings
     if not any(page.fragments for page in pages):
         # Notes without a text, or only attached files: these can be read.

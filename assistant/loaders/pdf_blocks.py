@@ -37,7 +37,7 @@ def _text(row: Sequence[Fragment]) -> str:
 def _pattern(row: Sequence[Fragment]) -> str:
     """Return the text of a header without its numbers, or nothing when it is short or has amounts: these may be a sum."""
     text = _text(row)
-    named = sum(map(str.isalpha, text)) > 12 and not re.search(r"[$€£¥%]|\d[.,]\d\d\b", text)
+    named = sum(map(str.isalpha, text)) > 12 and not re.search(r"[$€£¥%]|(?<![\d.,-])\d[\d.,]*[.,]\d\d(?![\d.,-])", text)
     return re.sub(r"\d+", "#", text) if named else ""
 
 
@@ -52,26 +52,32 @@ def without_furniture(pages: Pages) -> list[list[Fragment]]:
     On the first page such lines stay: a letter's head is there, too.
     """
     edges = [_edges(page) for page in pages]
-    # Left and right pages often differ, so half of the pages is too much to ask.
-    most = max(3.0, 0.4 * sum(map(bool, pages)))
+    filled = sum(map(bool, pages))
+    # Left and right pages differ, and in long texts the chapters: half of the pages is too much to ask.
+    most = max(3.0, (0.4 if filled < 20 else 0.15) * filled)
     texts = Counter(place for rows in edges for place in {(_text(row), _height(row)) for row in rows})
     numbers = Counter(
         place for index, rows in enumerate(edges) for place in {(o, _height(row)) for row in rows for o in _offsets(row, index)}
     )
-    patterns = Counter(
-        (_pattern(row), _height(row)) for rows in edges for row in {id(r): r for r in (rows[:1] + rows[-1:])}.values()
-    )
+    patterns = Counter(place for rows in edges for place in {(_pattern(row), _height(row)) for row in rows})
+
+    def is_furniture(row: list[Fragment], index: int, outermost: bool) -> bool:
+        height = _height(row)
+        if texts[_text(row), height] >= most or any(numbers[offset, height] >= most for offset in _offsets(row, index)):
+            return True
+        return outermost and bool(_pattern(row)) and patterns[_pattern(row), height] >= most
+
     kept: list[list[Fragment]] = []
     for index, (page, rows) in enumerate(zip(pages, edges, strict=True)):
-        dropped: list[float] = []
-        for at, row in enumerate(rows):
-            repeated = texts[_text(row), _height(row)] >= most
-            counted = any(numbers[offset, _height(row)] >= most for offset in _offsets(row, index))
-            outermost = at in (0, len(rows) - 1)
-            repeated = repeated or (outermost and bool(_pattern(row)) and patterns[_pattern(row), _height(row)] >= most)
-            alone = outermost and len(rows) > 1 and _NUMBERED.match(_text(row))
-            if alone or (index > 0 and (repeated or counted)):
-                dropped.append(row[0].base)
+        lone = [row for row in (rows[:1] + rows[-1:] if len(rows) > 1 else []) if _NUMBERED.match(_text(row))]
+        dropped = {row[0].base for row in lone}
+        half = (len(rows) + 1) // 2
+        for side in (rows[:half], rows[: half - 1 : -1]) if index else ():
+            outermost = True
+            for row in side:
+                if is_furniture(row, index, outermost):
+                    dropped.add(row[0].base)
+                outermost = outermost and row[0].base in dropped
         kept.append([f for f in page if not any(abs(f.base - base) <= 0.3 * f.size for base in dropped)])
     return kept
 

@@ -55,6 +55,7 @@ def _clean(text: str) -> str:
     end = text[-1:] if text[-1:] in HYPHENS else ""
     text = text.removesuffix("\ufffe").translate(_UNKNOWN)
     if not text.isascii():
+        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         text = _PRESENTATION.sub(lambda found: unicodedata.normalize("NFKC", found.group()), text.translate(_BULLETS | _INVISIBLE))
     return text + end
 
@@ -72,7 +73,8 @@ class _TextPage:
         count = textpage.count_chars()
         buffer = (ctypes.c_ushort * (2 * count + 2))()
         length = raw.FPDFText_GetText(textpage, 0, count, buffer) if count else 1
-        self.text = bytes(buffer)[: 2 * (length - 1)].decode("utf-16-le", errors="replace")
+        # Halves of UTF-16 stay apart here: each of them counts as a character.
+        self.text = "".join(map(chr, buffer[: length - 1]))
         # The text may leave out characters that count.
         self._same = len(self.text) == count
 
@@ -287,15 +289,15 @@ class Pdf:
         """The title of the metadata."""
         return str(self._pdf.get_metadata_dict().get("Title", ""))
 
-    def page(self, index: int, most: int) -> Page:
-        """Read a page; raises `DocumentError` when it is damaged or has more than `most` characters."""
+    def page(self, index: int, most: int) -> Page | None:
+        """Read a page, None when it is damaged; raises `DocumentError` when it has more than `most` characters."""
         import pypdfium2
 
         try:
             page = self._pdf[index]
             textpage = page.get_textpage()
         except pypdfium2.PdfiumError:
-            raise DocumentError(f"page {index + 1} is damaged") from None
+            return None
         if textpage.count_chars() > most:
             raise DocumentError("it has over 10 million characters; split it")
         fragments, notes = _upright(_fragments(textpage))

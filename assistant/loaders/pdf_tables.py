@@ -1,11 +1,12 @@
 """Rows of cells that line up become tables; other rows become lines."""
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from assistant.loaders.pdf_layout import LEADER, Fragment, Row, rows_of
+from assistant.loaders.pdf_layout import LEADER, MARK, Fragment, Row, rows_of
 
 _MAX_CELLS = 60
 _TRIES = 5  # rows that a table may begin with later than its first row
@@ -125,7 +126,9 @@ def _table_end(rows: Sequence[Row], start: int) -> int:
     for at in range(start + 1, len(rows)):
         row, above = rows[at], rows[at - 1]
         distance = above[0].base - row[0].base
-        if distance > max(2.2 * statistics.median(distances) if distances else 0, 3 * row[0].size):
+        usual = statistics.median(distances[-_WINDOW:]) if distances else 0
+        head = at == start + 1 and len(row) == len(above) > 2
+        if distance > max(2.2 * usual, (4.5 if head else 3) * row[0].size):
             break
         if len(row) > 1:
             count = len(_table_columns(rows[max(start, at - _WINDOW) : at + 1]))
@@ -137,12 +140,43 @@ def _table_end(rows: Sequence[Row], start: int) -> int:
             columns = _table_columns(rows[max(start, at - _WINDOW) : at])
             over = _overlaps(row[0].left, row[0].right, columns)
             note = any(abs(row[0].left - left) < 0.4 * row[0].size for left, _ in columns[1:])  # a line below a cell
-            if (len(over) > 1 and not note) or at - end >= 2 or row[0].size > above[0].size + 0.5:
+            below = len(over) == 1 and over[0] > 0  # one of the lines of a cell
+            if (len(over) > 1 and not note) or at - end >= (12 if below else 2) or row[0].size > above[0].size + 0.5:
                 break
             if note and distance < 1.7 * above[0].size:
                 end = at + 1
         distances.append(distance)
     return end
+
+
+def _side_heads(rows: Sequence[Row]) -> list[Line] | None:
+    """Return the lines of running text with heads beside it, each head before its text; None when it is no such text."""
+    columns = _table_columns(rows)
+    wide = max(columns, key=lambda column: column[1] - column[0], default=(0.0, 0.0))
+    text = [cell.text for row in rows for cell in row if min(cell.right, wide[1]) - max(cell.left, wide[0]) > 0]
+    lower = sum(line[:1].islower() for line in text)
+    if len(text) < 4 or lower < 0.3 * len(text) or statistics.fmean(map(len, text)) < 40:
+        return None
+    at = columns.index(wide)
+    marks = [c for row in rows for c in row if at and c.left > columns[at - 1][0] - 1 and c.right < columns[at - 1][1] + 1]
+    if at and all(MARK.fullmatch(cell.text) for cell in marks):
+        at -= 1
+    if at == 0:
+        return None
+    lines: list[Line] = []
+    waiting: list[Line] = []  # the text beside the head that is being read
+    last_head = math.inf  # the base of the last row with a head, when it was the row above
+    for row in rows:
+        heads = [cell for cell in row if cell.left < columns[at][0] - 1]
+        rest = [cell for cell in row if cell.left >= columns[at][0] - 1]
+        if heads:
+            if last_head - heads[0].base > 1.8 * heads[0].size:
+                lines, waiting = [*lines, *waiting], []
+            lines.append(_line(heads, " "))
+        last_head = heads[0].base if heads else math.inf
+        if rest:
+            waiting.append(_line(rest, " "))
+    return [*lines, *waiting]
 
 
 def _line(cells: Sequence[Fragment], joint: str) -> Line:
@@ -178,9 +212,10 @@ def lines_and_tables(part: Sequence[Fragment]) -> list[Line | Table]:
             tries = 0
         if len(rows[at]) > 1 and tries < _TRIES:
             end = _table_end(rows, at)
-            table = _table(rows[at:end])
-            if table:
-                found.append(table)
+            text = _side_heads(rows[at:end])
+            table = None if text else _table(rows[at:end])
+            if text or table:
+                found += text or ([table] if table else [])
                 at = end
                 continue
             tried_to, tries = max(end, tried_to), tries + 1

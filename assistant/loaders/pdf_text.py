@@ -15,6 +15,7 @@ _HEADING_RATIO = 1.15  # a line in a font this much larger than most of the text
 _HEADING_LENGTH, _HEADING_LINES = 160, 4
 _BULLET = re.compile(r"^[•▪◦‣●○■□]\s*")
 _RULE = re.compile(r"[-=_*~.·\s]{5,}")
+_SPACELESS = re.compile(r"[\u2e80-\u30ff\u31c0-\u9fff\uf900-\ufaff\uff00-\uffef]")  # Chinese and Japanese
 _LABELLED = re.compile(r"\w[\w ./#&'’()-]{0,30}:\s")
 
 
@@ -91,7 +92,8 @@ class _Writer:
                 text, joint = text[:-1], self._hyphen(text[:-1], following.text)
             else:
                 same_page = page == block.lines[at + 1][0]
-                joint = "\n" if line.mono or (hard and same_page and _ended_early(line, following, edge)) else " "
+                space = "" if _SPACELESS.match(text[-1:]) and _SPACELESS.match(following.text) else " "
+                joint = "\n" if line.mono or (hard and same_page and _ended_early(line, following, edge)) else space
             self._add(page, text + joint)
 
     def _hyphen(self, before: str, after: str) -> str:
