@@ -6,6 +6,7 @@ import shutil
 import statistics
 import subprocess
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from assistant.loaders.pdf_text import write
 NEEDS_TESSERACT = "it can be read when Tesseract is installed (tesseract-ocr)"
 MAX_PIXELS = 25_000_000  # a page of A4 at 300 dots an inch has 8.7 million
 _MOST_PIXELS = 100_000_000  # of a picture before it is made smaller
+_TOO_LARGE = "it has over 100 million pixels; make it smaller"
 _MAX_PAGES = 50
 _SECONDS = 40.0  # for all pages of a file
 _LANGUAGES = 3
@@ -129,9 +131,12 @@ def _pictures(data: bytes) -> Iterator[Picture]:
     """Yield the frames of an image file, in grey and not too small for Tesseract."""
     from PIL import Image, ImageOps, ImageSequence
 
-    with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is the one that counts
+        image = Image.open(io.BytesIO(data), formats=_FORMATS)
+    with image:
         if image.width * image.height > _MOST_PIXELS:
-            raise DocumentError(f"it has {image.width} x {image.height} pixels, over the limit of 100 million")
+            raise DocumentError(_TOO_LARGE)
         for frame in ImageSequence.Iterator(image):
             grey = ImageOps.exif_transpose(frame).convert("L")
             scale = min(2.0 if max(grey.size) < 1500 else 1.0, (MAX_PIXELS / (grey.width * grey.height)) ** 0.5)
@@ -156,13 +161,15 @@ def load_image(data: bytes) -> Parsed:
             pages.append(reader.read(picture))
             if reader.stopped:
                 break
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except Image.DecompressionBombError:
+        raise DocumentError(_TOO_LARGE) from None
+    except (OSError, SyntaxError, ValueError):
         if not any(pages):
             raise DocumentError("it is damaged or no PNG, JPEG, TIFF or WebP picture") from None
     if not any(pages):
         raise DocumentError(reader.stopped or "no text was found in it")
-    warnings = ["read by Tesseract: check quotes against the file"]
+    notes = ["read by Tesseract: check quotes against the file"]
     if reader.stopped:
-        warnings.append(f"not read from page {len(pages)} on: {reader.stopped}")
+        notes.append(f"not read from page {len(pages)} on: {reader.stopped}")
     text, headings, starts = write(pages, [[] for _ in pages])
-    return Parsed(text, "", headings, starts if len(starts) > 1 else (), tuple(warnings))
+    return Parsed(text, "", headings, starts if len(starts) > 1 else (), tuple(notes))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 HYPHENS = "\ufffe\u00ad"  # U+FFFE is how pdfium gives back a hyphen at a line's end
 CELL_GAP = 0.9  # of the font size: what stands further apart in a row is another cell
+_MARK_GAP = 8  # times the font size: the most between the mark of a list's item and the item
 _GUTTER = 0.7  # of the font size: the least width of the white space between two columns
 _LEAST_LINES = 3  # on each side of it
 _ATTEMPTS, _TESTS = 40, 200  # places and runs that are tried on a page
@@ -199,7 +200,8 @@ def rows_of(part: Sequence[Fragment]) -> list[Row]:
                 row[-1] = _joined(last, fragment, space)
             else:
                 row.append(fragment)
-        if len(row) == 2 and MARK.fullmatch(row[0].text) and re.search(r"[^\W\d]", row[1].text):
+        near = len(row) == 2 and row[1].left - row[0].right < _MARK_GAP * row[0].size
+        if near and MARK.fullmatch(row[0].text) and re.search(r"[^\W\d]", row[1].text):
             row = [_joined(row[0], row[1], row[0].size)]  # the mark of a list's item
         rows.append(row)
     return rows

@@ -161,14 +161,15 @@ def _side_heads(rows: Sequence[Row]) -> list[Line] | None:
     marks = [c for row in rows for c in row if at and c.left > columns[at - 1][0] - 1 and c.right < columns[at - 1][1] + 1]
     if at and all(MARK.fullmatch(cell.text) for cell in marks):
         at -= 1
-    if at == 0:
+    x = columns[at][0] - 1
+    if at == 0 or any(cell.left < x < cell.right for row in rows for cell in row):
         return None
     lines: list[Line] = []
     waiting: list[Line] = []  # the text beside the head that is being read
     last_head = math.inf  # the base of the last row with a head, when it was the row above
     for row in rows:
-        heads = [cell for cell in row if cell.left < columns[at][0] - 1]
-        rest = [cell for cell in row if cell.left >= columns[at][0] - 1]
+        heads = [cell for cell in row if cell.left < x]
+        rest = [cell for cell in row if cell.left >= x]
         if heads:
             if last_head - heads[0].base > 1.8 * heads[0].size:
                 lines, waiting = [*lines, *waiting], []
@@ -212,8 +213,16 @@ def lines_and_tables(part: Sequence[Fragment]) -> list[Line | Table]:
             tries = 0
         if len(rows[at]) > 1 and tries < _TRIES:
             end = _table_end(rows, at)
-            text = _side_heads(rows[at:end])
+            beside = end
+            while (
+                beside < len(rows)
+                and len(rows[beside]) == 1
+                and rows[beside - 1][0].base - rows[beside][0].base < 2 * rows[at][0].size
+            ):
+                beside += 1
+            text = _side_heads(rows[at:beside])
             table = None if text else _table(rows[at:end])
+            end = beside if text else end
             if text or table:
                 found += text or ([table] if table else [])
                 at = end
