@@ -10,6 +10,7 @@ from assistant.loaders.pdf_layout import LEADER, MARK, Fragment, Row, rows_of
 
 _MAX_CELLS = 60
 _TRIES = 5  # rows that a table may begin with later than its first row
+_SPACE = 0.4  # of the font size: a wider space may part two columns
 _WINDOW = 20  # rows above, that a row must line up with
 
 
@@ -52,18 +53,27 @@ def _nearest(left: float, right: float, columns: Sequence[tuple[float, float]]) 
     return min(range(len(columns)), key=lambda at: max(columns[at][0] - middle, middle - columns[at][1], 0))
 
 
+def _split(cell: Fragment, columns: Sequence[tuple[float, float]]) -> list[int] | None:
+    """Return the column of each word of a cell over several columns, None when it is one text over them."""
+    at = [_nearest(left, right, columns) for _, left, right, _ in cell.words]
+    one_text = any(len(_overlaps(left, right, columns)) > 1 for _, left, right, _ in cell.words) or any(
+        a != b and after[1] - before[2] < _SPACE * cell.size
+        for (a, before), (b, after) in pairwise(zip(at, cell.words, strict=True))
+    )
+    return None if one_text else at
+
+
 def _cells(row: Row, columns: Sequence[tuple[float, float]]) -> list[str]:
     cells = [""] * len(columns)
     for cell in row:
         over = _overlaps(cell.left, cell.right, columns)
-        words = [_overlaps(left, right, columns) for _, left, right, _ in cell.words]
-        if len(over) < 2 or len(row) == 1 or any(len(word) > 1 for word in words):
+        split = _split(cell, columns) if len(over) > 1 and len(row) > 1 else None
+        if split is None:
             # A cell over several columns stands in the first of them.
             at = over[0] if over else _nearest(cell.left, cell.right, columns)
             cells[at] = f"{cells[at]} {cell.text}".strip()
             continue
-        for text, left, right, spaced in cell.words:
-            at = _nearest(left, right, columns)
+        for at, (text, _, _, spaced) in zip(split, cell.words, strict=True):
             cells[at] += f"{' ' if spaced and cells[at] else ''}{text}"
     return cells
 

@@ -16,6 +16,9 @@ _HEADING_LENGTH, _HEADING_LINES = 160, 4
 _BULLET = re.compile(r"^[•▪◦‣●○■□]\s*")
 _RULE = re.compile(r"[-=_*~.·\s]{5,}")
 _SPACELESS = re.compile(r"[\u2e80-\u30ff\u31c0-\u9fff\uf900-\ufaff\uff00-\uffef]")  # Chinese and Japanese
+_PREFIXES = frozenset(
+    ["under", "over", "inter", "super", "counter", "after", "back", "fore", "with", "some", "every", "where", "there"]
+)  # also words
 _LABELLED = re.compile(r"\w[\w ./#&'’()-]{0,30}:\s")
 
 
@@ -104,7 +107,7 @@ class _Writer:
             return "-"
         if one + other in self._vocabulary:
             return ""
-        compound = min(len(one), len(other)) > 3 and {one, other} <= self._vocabulary
+        compound = min(len(one), len(other)) > 3 and one not in _PREFIXES and {one, other} <= self._vocabulary
         return "-" if compound or len(one) == 1 or f"{one}-{other}" in self._vocabulary else ""
 
 
