@@ -23,7 +23,7 @@ _TOKEN_LENGTH = 16  # characters; where tokens are longer on average, these fill
 _BATCH = 1000  # spans
 _WORD_LIMIT = 100  # characters; WordPiece gives up on longer words
 _LONG_WORD = re.compile(rf"[!-~]{{{_WORD_LIMIT + 1},}}")
-VERSION = 3  # raise when the same document would be cut differently: everything is then indexed again
+VERSION = 4  # raise when the same document would be cut differently: everything is then indexed again
 
 
 @dataclass(frozen=True)
@@ -113,10 +113,13 @@ def chunk_document(document: Document, tokenizer: "Tokenizer", max_tokens: int =
             chunks.append(_chunk(document, group, headings, seen))
         group, used = [], 0
 
+    tables = _tables(text, spans, counts)
     for span, count in zip(spans, counts, strict=True):
         count = max(count, (span[1] - span[0]) // _TOKEN_LENGTH)
         if span in headings and used >= _SMALL:
             close()
+        if used >= _SMALL and budget < used + tables.get(span, 0) <= used + room(span[0]):
+            close()  # the rows of a table stay under their header when they can
         if not group:
             budget = room(span[0])
         pieces = [(span, count)] if count <= budget else _fit(tokenizer, text, span, budget)
@@ -128,6 +131,22 @@ def chunk_document(document: Document, tokenizer: "Tokenizer", max_tokens: int =
             used += size
     close()
     return chunks
+
+
+def _tables(text: str, spans: list[Span], counts: list[int]) -> dict[Span, int]:
+    """Return the first rows of the tables in `text`, with the tokens of the whole table."""
+    tables: dict[Span, int] = {}
+    first: Span | None = None
+    for number, (span, count) in enumerate(zip(spans, counts, strict=True)):
+        lines = text.count("\n", spans[number - 1][1] if number else 0, span[0])
+        if lines or first is None:  # else a sentence further on in the same row
+            if not text.startswith("|", span[0]):
+                first = None
+                continue
+            if first is None or lines > 1:
+                first = span
+        tables[first] = tables.get(first, 0) + count
+    return tables
 
 
 def _heading_spans(document: Document, spans: list[Span]) -> set[Span]:

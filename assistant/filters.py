@@ -58,7 +58,7 @@ def parse_filter(
         raise UserError(f"No day lies between --after {first} (included) and --before {last} (left out).")
     for type in types:
         if _suffix(type) not in supported_suffixes():
-            raise UserError(f"No document has the type {clean_line(type)!r}: there are {', '.join(supported_suffixes())}.")
+            raise UserError(f"No document has the type {clean_line(type)!r}; `assistant list` shows those that are there.")
     return Filter(tuple(documents), tuple(folders), tuple(types), first, last)
 
 

@@ -251,7 +251,9 @@ class Corpus(Collection):
         """Copy a file into the corpus folder; returns its name there, or why not, and whether it is new there."""
         try:
             if source.suffix.lower() not in supported_suffixes():
-                raise DocumentError(f"this format is not supported; supported are {', '.join(supported_suffixes())}")
+                raise DocumentError(
+                    f"this format ({source.suffix or 'no ending'}) is not supported; the README lists those that are"
+                )
             check_file(source, self.settings.upload_mb * 1_000_000)
             if free := _lack_of_space(self.settings.data, source.stat().st_size):
                 raise DocumentError(f"only {free / 1e6:.0f} MB of disk are free; make room and try again")

@@ -582,7 +582,7 @@ def test_the_frames_of_a_tiff_are_pages() -> None:
 @needs_tesseract
 @pytest.mark.parametrize(
     ("data", "reason"),
-    [(b"no picture", "damaged"), (scan("Ships")[:300], "damaged"), (scan(""), "no text was found")],
+    [(bytes(range(256)), "binary data"), (scan("Ships")[:300], "damaged"), (scan(""), "no text was found")],
     ids=["garbage", "truncated", "blank"],
 )
 def test_pictures_that_cannot_be_read_say_why(data: bytes, reason: str) -> None:

@@ -25,6 +25,7 @@ _LANGUAGES = 3
 _LEAST_CONFIDENCE = 50  # of 100, for a word without letters and digits: specks and drawn lines
 _BODY = 10.0  # the font size that most lines of a scan are given
 _LARGE = 1.6  # a line so much higher than most is in a larger font; below that, heights differ by chance
+IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")  # file name endings
 _FORMATS = ("PNG", "JPEG", "TIFF", "WEBP")
 
 
