@@ -25,7 +25,7 @@ _WIDE = re.compile(r"[\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 class Fragment:
     """Words that stand together on one line; `base` is the y of the line they stand on, `size` that of the font.
 
-    `words` are (text, left, right, whether a space stands before it).
+    `words` are (text, left, right, whether a space stands before it), or nothing in a long text.
     """
 
     text: str
@@ -159,10 +159,8 @@ def _same_line(one: Fragment, other: Fragment) -> bool:
 def _joined(one: Fragment, other: Fragment, space: float) -> Fragment:
     larger = one if len(one.text) >= len(other.text) else other
     apart = space >= 0.05 * larger.size or space < -0.5 * larger.size
-    words = [
-        *one.words,
-        *((text, left, right, apart if at == 0 else spaced) for at, (text, left, right, spaced) in enumerate(other.words)),
-    ]
+    more = [(text, left, right, apart if at == 0 else spaced) for at, (text, left, right, spaced) in enumerate(other.words)]
+    words = [*one.words, *more] if one.words and more else []
     return Fragment(
         f"{one.text}{' ' if apart else ''}{other.text}",
         min(one.left, other.left),

@@ -67,7 +67,7 @@ def _cells(row: Row, columns: Sequence[tuple[float, float]]) -> list[str]:
     cells = [""] * len(columns)
     for cell in row:
         over = _overlaps(cell.left, cell.right, columns)
-        split = _split(cell, columns) if len(over) > 1 and len(row) > 1 else None
+        split = _split(cell, columns) if len(over) > 1 and len(row) > 1 and cell.words else None
         if split is None:
             # A cell over several columns stands in the first of them.
             at = over[0] if over else _nearest(cell.left, cell.right, columns)

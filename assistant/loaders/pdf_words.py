@@ -19,6 +19,7 @@ _BULLETS = dict.fromkeys([0xF0B7, 0xF0A7, 0xF076, 0xF0D8, 0xF0FC, 0xF06E, 0xF0A8
 _PRESENTATION = re.compile(r"[\ufb00-\ufdff\ufe70-\ufefc]+")
 _BOLD = re.compile(r"bold|black|heavy|semibold|demi|-medi\b|CMBX|SFBX", re.IGNORECASE)
 _MONO = re.compile(r"courier|mono|consol|typewriter|menlo|CMTT|SFTT", re.IGNORECASE)
+_CELL_WORDS = 8
 _BOLD_WEIGHT, _FORCED_BOLD, _FIXED_PITCH = 700, 1 << 18, 1
 
 
@@ -176,4 +177,7 @@ def _without_shadows(fragments: list[Fragment]) -> list[Fragment]:
             continue
         same.append(fragment)
         kept.append(fragment)
+        # The places of words are for cells of tables; in long texts those of sentences would take most of the memory.
+        if len(fragment.words) > _CELL_WORDS and sum(any(map(str.isdigit, word[0])) for word in fragment.words) < _CELL_WORDS / 2:
+            fragment.words.clear()
     return kept
