@@ -176,10 +176,15 @@ class Collection:
             self.catalog.put_files([(FileEntry(path, state, sha256, reason=reason), [])])
 
     def flush(self) -> None:
-        """Bring the indexes in step with the catalogue, and drop the vectors that no chunk uses any more."""
+        """Bring the indexes in step with the catalogue, and drop what is left of removed text: words and vectors."""
         with self._writing:
             self.index.catch_up()
+            if self.catalog.has_unused_vectors():
+                self.index.erase_words()
             self.catalog.drop_unused_vectors()
+
+    def _pause(self) -> None:
+        """Called before each batch that is embedded: what it raises ends the work, and what was embedded is kept."""
 
     def _embed_missing(self, chunks: Sequence[tuple[Chunk, str]]) -> None:
         by_key = {key: chunk for chunk, key in chunks}
@@ -187,6 +192,7 @@ class Collection:
             del by_key[key]
         missing = list(by_key.items())
         for first in range(0, len(missing), _EMBED_BATCH):
+            self._pause()
             batch = missing[first : first + _EMBED_BATCH]
             vectors = self.embedder.embed_chunks([chunk for _, chunk in batch])
             if not all(np.isfinite(item.vector).all() for item in vectors):

@@ -6,7 +6,7 @@ import os
 import re
 import stat
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -16,6 +16,7 @@ from assistant.decoding import decode as decode
 from assistant.errors import DocumentError
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_LINE_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # those of 8 bits too, which terminals obey
 _SURROGATE = re.compile(r"[\ud800-\udfff]")  # halves that neither UTF-8 nor the catalogue can hold
 # What a file's name may not have: control characters, what turns the direction of the line around, and bytes that are no UTF-8.
 _BAD_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -128,7 +129,7 @@ class Loaded:
 
 def clean_line(text: str, length: int = _TITLE_LENGTH) -> str:
     """Return `text` as one line without control, invisible or direction characters, at most `length` long."""
-    line = " ".join(_INVISIBLE.sub("", _SURROGATE.sub("\ufffd", _CONTROL.sub(" ", text))).split())
+    line = " ".join(_INVISIBLE.sub("", _SURROGATE.sub("\ufffd", _LINE_CONTROL.sub(" ", text))).split())
     return line if len(line) <= length else line[: length - 1].rstrip() + "…"
 
 
@@ -139,20 +140,20 @@ def supported_suffixes() -> tuple[str, ...]:
     return tuple(sorted(LOADERS))
 
 
-def corpus_files(corpus: Path) -> Iterator[tuple[str, Path]]:
+def corpus_files(corpus: Path, unreadable: Callable[[OSError], object] | None = None) -> Iterator[tuple[str, Path]]:
     """Yield (id, path) of every candidate file under `corpus` in the order of ids.
 
-    Hidden files and folders and files of other formats are passed over; links are followed only to
-    files inside `corpus`, and the path is then the file's own. What a name may not have is `�` in the id;
-    `read_file` refuses such a file.
+    Hidden files and folders, locks of office programs and files of other formats are passed over; links are followed
+    only to files inside `corpus`, and the path is then the file's own. What a name may not have is `�` in the id;
+    `read_file` refuses such a file. `unreadable` is called with the error for a folder that can't be listed.
     """
     suffixes = supported_suffixes()
     root = corpus.resolve()
-    for folder, folders, names in os.walk(root):
+    for folder, folders, names in os.walk(root, onerror=unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             path = Path(folder, name)
-            if name.startswith(".") or path.suffix.lower() not in suffixes:
+            if name.startswith((".", "~$")) or path.suffix.lower() not in suffixes:
                 continue
             # Not Path.resolve and Path.is_symlink: these raise for links in a circle and for paths that are too long.
             real = Path(os.path.realpath(path)) if os.path.islink(path) else path

@@ -131,7 +131,7 @@ def parse(data: bytes, suffix: str, passwords: Sequence[str] = ()) -> Parsed:
     try:
         return _parse(data, suffix, passwords)
     except (MemoryError, RecursionError):
-        raise DocumentError("it is too large or nested too deeply to be read") from None
+        raise DocumentError("it is too large or nested too deeply to be read; split it or save it in another format") from None
 
 
 def _parse(data: bytes, suffix: str, passwords: Sequence[str]) -> Parsed:
