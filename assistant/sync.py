@@ -17,7 +17,7 @@ from assistant.catalog import Catalog, Cut, FileEntry, FileState
 from assistant.changes import Changes
 from assistant.collection import Collection
 from assistant.cross_encoder import load_reranker
-from assistant.documents import Document, check_file, clean_line, corpus_files, supported_suffixes
+from assistant.documents import Document, check_file, clean_line, corpus_files, has_tesseract, supported_suffixes
 from assistant.embedding import BUNDLED, Embedder, load_embedder
 from assistant.errors import DocumentError, UserError
 from assistant.folder import Listing, compare, disk_of, file_digest, file_state, list_folder
@@ -419,7 +419,8 @@ def _readers(settings: Settings) -> dict[str, str]:
     """Return what decides how files are read, and which of them."""
     from assistant.loaders import VERSION
 
-    return {"loaders": str(VERSION), "limits": f"{settings.upload_mb} MB, {len(settings.passwords)} passwords"}
+    limits = f"{settings.upload_mb} MB, {len(settings.passwords)} passwords, {'a' if has_tesseract() else 'no'} Tesseract"
+    return {"loaders": str(VERSION), "limits": limits}
 
 
 def _earlier(settings: Settings, name: str) -> Embedder | None:

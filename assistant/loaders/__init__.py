@@ -15,7 +15,8 @@ from assistant.loaders.kinds import ENCRYPTED_OFFICE, OLD_FORMATS, PACKED, recog
 from assistant.loaders.mail import load_mail, load_mailbox
 from assistant.loaders.markdown import load_markdown
 from assistant.loaders.notebook import load_notebook
-from assistant.loaders.ocr import IMAGES, load_image
+from assistant.loaders.ocr import IMAGES as IMAGES
+from assistant.loaders.ocr import load_image
 from assistant.loaders.odt import load_odt
 from assistant.loaders.outlook import load_outlook
 from assistant.loaders.pdf import load_pdf
