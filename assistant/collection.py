@@ -18,7 +18,7 @@ from assistant.filters import EVERYTHING, Filter
 from assistant.index import Index
 from assistant.languages import usual_language
 from assistant.mentions import Mentions
-from assistant.passages import HITS, passages
+from assistant.passages import DEPTH, HITS, others, passages
 from assistant.retrieval import Hit, Mode, leans, search
 
 _EMBED_BATCH = 32  # chunks embedded between two writes
@@ -107,6 +107,17 @@ class Collection:
         """
         hits = self.search(query, HITS * limit, mode, filter, earlier)
         return passages(hits, limit, self.catalog, fused=mode == "full" and self.reranker is None)
+
+    def passages_and_others(self, query: str, limit: int, filter: Filter = EVERYTHING, earlier: Sequence[str] = ()) -> list[Hit]:
+        """Return what `passages` does, then passages of other documents that are about what is asked (`passages.others`).
+
+        There are none of these with a reranker, whose scores say nothing by themselves.
+        """
+        if self.reranker is not None:
+            return self.passages(query, limit, filter=filter, earlier=earlier)
+        hits = self.search(query, DEPTH * limit, filter=filter, earlier=earlier)
+        shown = passages(hits[: HITS * limit], limit, self.catalog)
+        return [*shown, *others(hits, shown)]
 
     def passage_vectors(self, hits: Sequence[Hit]) -> list[SentenceVectors]:
         """Return the sentence vectors of each hit; none for one of which a chunk was removed since."""
