@@ -21,7 +21,7 @@ from assistant.mentions import Mentions
 from assistant.passages import DEPTH, HITS, others, passages
 from assistant.retrieval import Hit, Mode, leans, search
 
-_EMBED_BATCH = 32  # chunks embedded between two writes
+EMBED_BATCH = 32  # chunks embedded between two writes
 _INDEX_BATCH = 500  # chunks written to the indexes at once
 
 
@@ -192,13 +192,18 @@ class Collection:
             self.index.catch_up()
             self.catalog.drop_unused_vectors()
 
+    def _next_batch(self) -> int:
+        """Return how many chunks are embedded next."""
+        return EMBED_BATCH
+
     def _embed_missing(self, chunks: Sequence[tuple[Chunk, str]]) -> None:
         by_key = {key: chunk for chunk, key in chunks}
         for key in self.catalog.stored_keys(by_key):
             del by_key[key]
         missing = list(by_key.items())
-        for first in range(0, len(missing), _EMBED_BATCH):
-            batch = missing[first : first + _EMBED_BATCH]
+        while missing:
+            size = self._next_batch()
+            batch, missing = missing[:size], missing[size:]
             vectors = self.embedder.embed_chunks([chunk for _, chunk in batch])
             if not all(np.isfinite(item.vector).all() for item in vectors):
                 raise DocumentError(f"the embedding model {self.embedder.name} gives no numbers for it: choose another model")

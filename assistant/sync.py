@@ -1,9 +1,11 @@
 """The corpus folder and the index kept in step: new, changed, moved, doubled and removed files."""
 
 import hashlib
+import math
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -12,7 +14,7 @@ from pathlib import Path
 
 from assistant.catalog import Cut, FileEntry, FileState
 from assistant.changes import Changes, find_changes
-from assistant.collection import Collection
+from assistant.collection import EMBED_BATCH, Collection
 from assistant.cross_encoder import load_reranker
 from assistant.documents import Document, check_file, clean_line, corpus_files, supported_suffixes
 from assistant.embedding import load_embedder
@@ -27,7 +29,9 @@ from assistant.stream import Read, read_ahead
 _FREE_BYTES = 200_000_000  # below this nothing is written
 _TOGETHER = 40_000  # characters that are embedded and written together
 _ADDED_TOGETHER = 32  # files copied before they are indexed
-_PATIENCE = 30.0  # seconds that a group waits for answers in the making
+_LATELY = 60.0  # seconds since the last question
+_BESIDE_QUESTIONS = 4  # chunks embedded at once when there was one
+_PATIENCE = 30.0  # seconds that a group, in all its batches, waits for answers in the making
 
 
 class Corpus(Collection):
@@ -45,6 +49,8 @@ class Corpus(Collection):
         self._syncing = threading.Lock()
         self._closing = threading.Event()
         self._answers = 0
+        self._asked = -math.inf
+        self._patient_until = 0.0
         self._quiet = threading.Condition()
         try:
             super().__init__(settings.data, load_embedder(settings, report), report, load_reranker(settings))
@@ -82,6 +88,7 @@ class Corpus(Collection):
         """Let a sync pause meanwhile: an answer is being written, which needs the processor."""
         with self._quiet:
             self._answers += 1
+            self._asked = time.monotonic()
         try:
             yield
         finally:
@@ -162,7 +169,8 @@ class Corpus(Collection):
 
     def _write(self, group: Sequence[Read], report: Report) -> list[str]:
         """Write a group of files to the catalogue, or what is wrong with them; returns the ids of the documents."""
-        self._wait_for_answers()
+        self._patient_until = time.monotonic() + _PATIENCE
+        self._next_batch()
         added: list[str] = []
         with self._writing:
             # What was removed or changed since it was read is left to the next sync.
@@ -221,9 +229,15 @@ class Corpus(Collection):
             self.index.rebuild()
             return self.index.finds(chunks)
 
-    def _wait_for_answers(self) -> None:
+    def _next_batch(self) -> int:
+        """Wait while answers are in the making, as long as the patience for this group lasts; then return how many chunks to embed.
+
+        They are few while somebody asks now and then: a question waits until they are done.
+        """
         with self._quiet:
-            self._quiet.wait_for(lambda: self._answers == 0 or self._closing.is_set(), timeout=_PATIENCE)
+            left = max(0.0, self._patient_until - time.monotonic())
+            self._quiet.wait_for(lambda: self._answers == 0 or self._closing.is_set(), timeout=left)
+            return _BESIDE_QUESTIONS if time.monotonic() - self._asked < _LATELY else EMBED_BATCH
 
     def _path(self, id: str) -> Path:
         return self.settings.corpus / id
