@@ -42,6 +42,7 @@ from assistant.snapshots import (
 )
 from assistant.sync import Corpus
 from assistant.turns import About, Retelling, Turn, about_conversation, asks_change, cited_hits, live, recalled, searched_before
+from assistant.watching import Watching
 from assistant.written import EMPTY, draft, repeats, settle
 
 if TYPE_CHECKING:
@@ -248,9 +249,12 @@ class Assistant:
         self.settings = settings
         self.corpus = Corpus(settings, report)
         self.chat_model = ChatModel(settings)
+        self.watching: Watching | None = None
 
     def close(self) -> None:
         """Give the data folder back."""
+        if self.watching is not None:
+            self.watching.close()
         self.chat_model.close()
         self.corpus.close()
 
@@ -277,6 +281,16 @@ class Assistant:
         """Bring the index in step with the corpus folder, as `Corpus.sync` does."""
         return self.corpus.sync(progress, stop)
 
+    def watch(
+        self,
+        heard: Callable[[Report], None] = lambda report: None,
+        said: Callable[[str], None] = lambda line: None,
+        stop: threading.Event | None = None,
+    ) -> Watching:
+        """Keep the index in step with the corpus folder from now on, in a thread, as `Watching` does."""
+        self.watching = Watching(self.corpus, heard, said, stop)
+        return self.watching
+
     def changes(self) -> Changes:
         """Return what a sync would do now."""
         return self.corpus.changes()
@@ -284,6 +298,10 @@ class Assistant:
     def add(self, paths: Sequence[Path]) -> Iterator[FileResult]:
         """Copy files into the corpus folder and index them, one result a file, in order."""
         return self.corpus.add(paths)
+
+    def add_url(self, url: str) -> FileResult:
+        """Fetch what lies at `url`, keep it in the corpus folder and index it, as `Corpus.add_url` does."""
+        return self.corpus.add_url(url)
 
     def remove(self, id: str) -> None:
         """Delete a document from the corpus folder and the index; `UserError` when there is none called `id`."""

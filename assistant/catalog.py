@@ -22,7 +22,7 @@ from assistant.embedding import Embedded, SentenceVectors, Vectors
 from assistant.errors import StorageError
 from assistant.late_interaction import NO_TOKENS, TokenVectors
 from assistant.lexical import ChunkTerms, chunk_terms
-from assistant.schema import connect, open_catalogue
+from assistant.schema import connect, open_catalogue, open_to_read
 
 # SQLite counts characters of TEXT as Python does: Unicode code points.
 _CHUNKS = (
@@ -113,15 +113,15 @@ def vector_key(chunk: Chunk, fingerprint: str) -> str:
 class Catalog:
     """Reads and writes the catalogue at `path`. Safe to use from several threads; one process writes."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the catalogue, making it when it isn't there.
+    def __init__(self, path: Path, read_only: bool = False) -> None:
+        """Open the catalogue, making it when it isn't there; with `read_only` the file must be there and is never changed.
 
         Raises `UserError` when the file is damaged, comes from a newer version, or can't be written.
         """
         self.path = path
         self.revision = 0  # counts the changes to documents, so that what is derived from them knows when it is old
-        self._db = open_catalogue(path)
-        self._reader = connect(path)  # readers wait for no writer
+        self._db = open_to_read(path) if read_only else open_catalogue(path)
+        self._reader = self._db if read_only else connect(path)  # readers wait for no writer
         self._lock, self._reading = threading.RLock(), threading.RLock()
 
     def close(self) -> None:
@@ -138,13 +138,12 @@ class Catalog:
                 self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
                 self._db.execute("COMMIT")
-            except sqlite3.OperationalError as error:
+            except BaseException as error:
                 self._roll_back()
-                raise StorageError(
-                    f"The catalogue {self.path} can't be written ({error}): make room or mend it, and try again."
-                ) from None
-            except BaseException:
-                self._roll_back()
+                if type(error) in (sqlite3.OperationalError, sqlite3.DatabaseError):  # the others are mistakes of ours
+                    raise StorageError(
+                        f"The catalogue {self.path} can't be written ({error}): make room or mend it, and try again."
+                    ) from None
                 raise
             self.revision += 1
 
@@ -153,8 +152,11 @@ class Catalog:
             self._db.execute("ROLLBACK")
 
     def _rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        with self._reading:
-            return self._reader.execute(query, tuple(parameters)).fetchall()
+        try:
+            with self._reading:
+                return self._reader.execute(query, tuple(parameters)).fetchall()
+        except sqlite3.Error as error:
+            raise StorageError(f"The catalogue {self.path} can't be read ({error}): run 'assistant doctor'.") from error
 
     def setting(self, name: str) -> str:
         """Return a stored value, or an empty string."""
@@ -256,6 +258,10 @@ class Catalog:
             ]
             db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", rows)
             db.executemany("INSERT OR IGNORE INTO unused VALUES (?)", [(key,) for key in vectors])
+
+    def has_unused_vectors(self) -> bool:
+        """Whether there are vectors that no chunk uses: text was removed since they were last dropped."""
+        return bool(self._rows("SELECT 1 FROM unused WHERE NOT EXISTS (SELECT 1 FROM chunks WHERE vector_key = key) LIMIT 1"))
 
     def drop_unused_vectors(self) -> None:
         """Delete vectors that no chunk uses; what was removed is then gone from the database's files too."""

@@ -13,18 +13,20 @@ Digest = Callable[[str], str]  # the SHA-256 of the file at a path, empty when i
 class Changes:
     """What is to be done, in paths under the corpus folder.
 
-    `read` has files to read with their states, in order; `known` is how many of these were read before. `moved` has the
+    `read` has files to read with their states, in order; `known` are those of them that were read before. `moved` has the
     new file by the old path, `same` the file that holds the documents by the path of another with the same content,
-    `touched` files of which only the times changed.
+    `touched` files of which only the times changed. `problem` is a line about folders that can't be read: what is known
+    of these stays.
     """
 
     read: dict[str, FileState] = field(default_factory=dict)
-    known: int = 0
+    known: frozenset[str] = frozenset()
     moved: dict[str, FileEntry] = field(default_factory=dict)
     same: dict[str, FileEntry] = field(default_factory=dict)
     touched: dict[str, FileState] = field(default_factory=dict)
     removed: list[str] = field(default_factory=list)
     unchanged: int = 0
+    problem: str = ""
 
 
 def find_changes(files: Mapping[str, FileState], known: Mapping[str, FileEntry], digest: Digest) -> Changes:
@@ -57,7 +59,7 @@ def find_changes(files: Mapping[str, FileState], known: Mapping[str, FileEntry],
             changes.read[path] = state
         else:
             changes.same[path] = FileEntry(path, state, key[0] if key else "", same_as=holder)
-    changes.known = sum(path in known for path in changes.read)
+    changes.known = frozenset(changes.read.keys() & known.keys())
     changes.removed = [path for path in sorted(known.keys() - files.keys()) if path not in changes.moved]
     return changes
 

@@ -1,15 +1,19 @@
-"""The command line: `assistant serve | ask | search | sync | add | list | remove | doctor | eval`.
+"""The command line: `assistant serve | ask | search | sync | add | list | show | remove | doctor | eval`.
 
-Exit codes: 0, 1 when some files failed or the question could not be answered, 2 for a mistake by the caller.
+Exit codes: 0, 1 when some files failed or the question could not be answered, 2 for a mistake by the caller, 130 when it
+was interrupted.
 """
 
 import argparse
-import json
 import os
+import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +22,7 @@ from assistant.settings import SETTINGS, Settings, load_settings, stay_offline
 
 if TYPE_CHECKING:
     from assistant.answer import Assistant
+    from assistant.catalog import Catalog
     from assistant.filters import Filter
     from assistant.grounding import Citation
     from assistant.receipts import FileResult, Report
@@ -26,6 +31,10 @@ if TYPE_CHECKING:
 
 
 _FOLDERS = ("--corpus", "--data")
+_NOTHING = "Nothing is indexed: run 'assistant sync'."
+_LINES = 20  # about failed files, and about warnings
+_FIRST_SYNC = 10.0  # seconds that the page waits for the documents
+_EVERY = 10.0  # seconds between two lines about an indexing that goes on
 
 
 def _folders() -> argparse.ArgumentParser:
@@ -69,10 +78,15 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("query", nargs="+", metavar="QUERY")
     search.add_argument("-k", type=int, default=5, metavar="N", help="how many passages (1 to 1000, default 5)")
     filtered(search)
-    command("sync", "index what is new or changed in the corpus folder, drop what was removed")
-    add = command("add", "copy files or folders into the corpus folder and index them")
-    add.add_argument("paths", nargs="+", metavar="PATH", type=Path)
+    sync = command("sync", "index what is new or changed in the corpus folder, drop what was removed")
+    sync.add_argument("--dry-run", action="store_true", help="only tell what would be done; works while the app runs")
+    add = command("add", "copy files or folders into the corpus folder, or fetch pages of the web into it, and index them")
+    add.add_argument("sources", nargs="+", metavar="PATH|URL", help="a file, a folder, or an address that begins with https://")
     command("list", "list the documents, then the files that failed and why")
+    show = command("show", "show what is known of a document: its receipt, text and chunks")
+    show.add_argument("id", metavar="ID", help="its name as `assistant list` shows it")
+    show.add_argument("--text", action="store_true", help="print the text that was read of it")
+    show.add_argument("--chunks", action="store_true", help="print the chunks that it is searched by")
     remove = command("remove", "delete a document from the corpus folder and the index")
     remove.add_argument("id", metavar="ID", help="its name as `assistant list` shows it")
     remove.add_argument("--yes", action="store_true", help="do not ask before deleting the file")
@@ -142,29 +156,82 @@ def _opened(settings: Settings) -> Iterator["Assistant"]:
         assistant.close()
 
 
+@contextmanager
+def _stopped_by_interrupt() -> Iterator[threading.Event]:
+    """Give an event that Ctrl+C sets; a second one ends the process, which harms nothing that was done."""
+    stop = threading.Event()
+
+    def interrupted(*_: object) -> None:
+        if stop.is_set():
+            os._exit(130)
+        stop.set()
+        os.write(2, b"\nassistant: stopping; press Ctrl+C again to end at once.\n")
+
+    before = signal.signal(signal.SIGINT, interrupted)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _sync(assistant: "Assistant") -> "Report":
-    """Bring the index in step with the folder, with a progress bar on a terminal after two seconds."""
+    """Bring the index in step with the folder, with a progress bar on a terminal after two seconds; Ctrl+C stops it early."""
     from tqdm import tqdm
 
-    with tqdm(desc="Indexing", unit="file", disable=None, leave=False, delay=2) as bar:
+    form = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt} files{postfix}"
+    with _stopped_by_interrupt() as stop, tqdm(desc="Indexing", bar_format=form, disable=None, leave=False, delay=2) as bar:
 
         def progress(report: "Report") -> None:
             bar.total = report.total
+            left = report.seconds_left
+            time_left = "" if left is None else f", {left / 60:.0f} min left" if left >= 90 else f", {left:.0f} s left"
+            bar.set_postfix_str(f"{report.chunks_per_second:.0f} chunks/s{time_left}", refresh=False)
             bar.update(report.done - bar.n)
-            bar.set_postfix(chunks=report.chunks)
 
-        report = assistant.sync(progress)
-    for result in report.failed:
-        _failed(result)
+        report = assistant.sync(progress, stop)
+    _told(report)
     return report
 
 
-def _failed(result: "FileResult") -> None:
-    print(f"assistant: {result.id} was not indexed: {result.message}.", file=sys.stderr)
+def _synced(assistant: "Assistant") -> None:
+    """Sync before something else, which an interrupted sync ends as well."""
+    if _sync(assistant).stopped:
+        raise KeyboardInterrupt
+
+
+def _told(report: "Report") -> None:
+    """Say on standard error what went wrong."""
+    _some(_failed_line(result) for result in report.failed)
+    if report.problem:
+        print(f"assistant: {report.problem}", file=sys.stderr)
+
+
+def _some(lines: Iterable[str]) -> None:
+    """Print lines on standard error, only the first of many."""
+    lines = list(lines)
+    for line in lines[:_LINES]:
+        print(f"assistant: {line}", file=sys.stderr)
+    if len(lines) > _LINES:
+        print(f"assistant: and {len(lines) - _LINES:,} more, which 'assistant list' shows.", file=sys.stderr)
+
+
+def _failed_line(result: "FileResult") -> str:
+    from assistant.terminal import line_of
+
+    return f"{line_of(result.id)} was not indexed: {line_of(result.message)}."
+
+
+def _warning_lines(result: "FileResult") -> list[str]:
+    from assistant.documents import clean_line
+    from assistant.terminal import line_of
+
+    return [f"{line_of(result.id)}: {clean_line(warning)}" for warning in result.warnings]
 
 
 def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2))
+    from assistant.terminal import as_json
+
+    print(as_json(value))
 
 
 def _place(hit: "Hit") -> str:
@@ -188,24 +255,57 @@ def _hit(hit: "Hit") -> dict[str, Any]:
 
 
 def _serve(options: argparse.Namespace, settings: Settings) -> int:
-    from ui.serve import check_address, serve
+    from ui.serve import check_address, ended_by_signal, serve
 
     host = options.host or settings.host
     port = settings.port if options.port is None else options.port
     check_address(host, port)
     print("Starting…", flush=True)
-    with _opened(settings) as assistant:
-        report = _sync(assistant)
-        print(f"{len(assistant.documents()) - len(report.failed)} documents, {report.done} read now.", flush=True)
+    with ended_by_signal() as ended, _opened(settings) as assistant:
+        watching = assistant.watch(
+            _Log(assistant), lambda status: print(status or "The corpus folder is watched.", flush=True), ended
+        )
+        until = time.monotonic() + _FIRST_SYNC
+        while not (watching.settled.wait(0.1) or ended.is_set() or time.monotonic() > until):
+            pass
 
         def ready(url: str) -> None:
             assistant.corpus.set_address(url)
             print(f"Ready: open {url} (Ctrl+C stops).", flush=True)
 
-        serve(assistant, host, port, ready)
+        if not ended.is_set():
+            serve(assistant, host, port, ended, ready)
     # All is closed. llama.cpp would first finish the prompt that it is reading, which takes seconds.
     sys.stdout.flush()
     os._exit(0)
+
+
+class _Log:
+    """Prints what the syncs of a running app do, without a word about those that find nothing to do."""
+
+    def __init__(self, assistant: "Assistant") -> None:
+        self._assistant = assistant
+        self._first = True
+        self._printed_at = time.monotonic()
+        self._problem = ""
+
+    def __call__(self, report: "Report") -> None:
+        if not report.over:
+            if time.monotonic() - self._printed_at >= _EVERY:
+                self._printed_at = time.monotonic()
+                print(f"Indexing: {report.done:,} of {report.total:,} files…", flush=True)
+            return
+        _some(_failed_line(result) for result in report.failed)
+        if report.problem and report.problem != self._problem:
+            print(f"assistant: {report.problem}", file=sys.stderr, flush=True)
+        self._problem = report.problem
+        if self._first:
+            documents = [info for info in self._assistant.documents() if not info.reason]
+            stopped = f", stopped before {report.total - report.done:,} files" if report.stopped else ""
+            print(f"{len(documents):,} documents, {report.done:,} files read now{stopped}.", flush=True)
+        elif not report.idle:
+            print(f"Synced: {report.line}", flush=True)
+        self._first = False
 
 
 def _filter(options: argparse.Namespace) -> "Filter":
@@ -220,7 +320,7 @@ def _ask(options: argparse.Namespace, settings: Settings) -> int:
 
     question, only = check_question(" ".join(options.question)), _filter(options)
     with _opened(settings) as assistant:
-        _sync(assistant)
+        _synced(assistant)
         answer = Answer(question)
         live = sys.stdout.isatty() and not options.json
         for answer in assistant.ask(question, filter=only):
@@ -301,7 +401,7 @@ def _search(options: argparse.Namespace, settings: Settings) -> int:
         raise UserError(f"-k is {options.k}: it must be between 1 and 1000.")
     only = _filter(options)
     with _opened(settings) as assistant:
-        _sync(assistant)
+        _synced(assistant)
         hits = assistant.search(" ".join(options.query), options.k, only)
     if options.json:
         _print_json([_hit(hit) for hit in hits])
@@ -315,49 +415,115 @@ def _search(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _sync_command(options: argparse.Namespace, settings: Settings) -> int:
+    if options.dry_run:
+        return _dry_run(options, settings)
     with _opened(settings) as assistant:
         report = _sync(assistant)
+    _some(line for result in report.results if result.ok for line in _warning_lines(result))
     if options.json:
-        _print_json(asdict(report))
+        hidden = ("_known", "_started")
+        _print_json({name: value for name, value in asdict(report).items() if name not in hidden})
     else:
-        print(
-            f"{report.done - len(report.failed)} files indexed ({report.chunks} chunks), {report.unchanged} unchanged, "
-            f"{report.removed} removed, {len(report.failed)} failed, {report.seconds:.1f} s."
-        )
-    return 1 if report.failed else 0
+        print(report.line)
+    if report.stopped:
+        left = f"{report.total - report.done:,} of {report.total:,} files are left" if report.total else "nothing was done yet"
+        print(f"assistant: interrupted: {left}; what was done is kept, the next sync goes on there.", file=sys.stderr)
+        return 130
+    return 1 if report.failed or report.problem else 0
+
+
+def _dry_run(options: argparse.Namespace, settings: Settings) -> int:
+    from assistant.sync import planned
+    from assistant.terminal import plan, plan_lines
+
+    made = plan(*planned(settings))
+    if options.json:
+        _print_json(made)
+    else:
+        print("\n".join(plan_lines(made)))
+    if made["problem"]:
+        print(f"assistant: {made['problem']}", file=sys.stderr)
+    return 1 if made["problem"] else 0
 
 
 def _add(options: argparse.Namespace, settings: Settings) -> int:
+    from assistant.terminal import line_of
+
     results: list[FileResult] = []
     with _opened(settings) as assistant:
-        for result in assistant.add(options.paths):
+        for result in _added(assistant, options.sources):
             results.append(result)
             if not result.ok:
-                _failed(result)
-            elif not options.json:
-                print(f"{result.id}: {result.message}")
+                print(f"assistant: {_failed_line(result)}", file=sys.stderr)
+                continue
+            _some(_warning_lines(result))
+            if not options.json:
+                print(f"{line_of(result.id)}: {line_of(result.message)}")
     if options.json:
         _print_json([asdict(result) for result in results])
     return 1 if any(not result.ok for result in results) else 0
 
 
-def _list(options: argparse.Namespace, settings: Settings) -> int:
-    from assistant.catalog import Catalog
+def _added(assistant: "Assistant", sources: Sequence[str]) -> Iterator["FileResult"]:
+    """Add paths and addresses in the order they were given, those paths together that follow each other."""
+    from assistant.web import is_url
 
-    # Reading the catalogue disturbs nobody, so this works beside a running server too.
-    path = settings.data / "catalog.sqlite3"
-    documents = Catalog(path).documents() if path.exists() else []
+    for are_urls, some in groupby(sources, is_url):
+        if are_urls:
+            yield from map(assistant.add_url, some)
+        else:
+            yield from assistant.add([Path(source) for source in some])
+
+
+def _list(options: argparse.Namespace, settings: Settings) -> int:
+    from assistant.terminal import listed
+
+    with _catalogue(settings) as catalog:
+        documents = catalog.documents() if catalog else []
     if options.json:
         _print_json([asdict(document) for document in documents])
         return 0
     for document in documents:
-        if document.reason:
-            print(f"{document.id}: not indexed, {document.reason}")
-        else:
-            pages = f"{document.pages} pages, " if document.pages else ""
-            print(f"{document.id}: {document.title} ({pages}{document.chunks} chunks, {document.indexed_at})")
+        print(listed(document))
     if not documents:
-        print("Nothing is indexed: run 'assistant sync'.")
+        print(_NOTHING)
+    return 0
+
+
+@contextmanager
+def _catalogue(settings: Settings) -> Iterator["Catalog | None"]:
+    """Give the catalogue to read, or None when there is none; that disturbs nobody, so it works while the app runs."""
+    from assistant.catalog import Catalog
+
+    path = settings.data / "catalog.sqlite3"
+    if not path.exists():
+        yield None
+        return
+    with closing(Catalog(path, read_only=True)) as catalog:
+        yield catalog
+
+
+def _show(options: argparse.Namespace, settings: Settings) -> int:
+    from assistant.addresses import addresses
+    from assistant.terminal import chunk_lines, find_receipt, plain, receipt, shown
+
+    with _catalogue(settings) as catalog:
+        if catalog is None:
+            raise UserError(_NOTHING)
+        info = find_receipt(catalog, options.id)
+        document = catalog.document(info.id)
+        known = catalog.files().get(info.file)
+        chunks = sorted(catalog.chunks(catalog.chunk_ids_of([info.id])), key=lambda chunk: chunk.start)
+    address = addresses(settings.corpus).get(known.sha256) if known else None
+    text = document.text if document else ""
+    if options.json:
+        _print_json(shown(info, address, text if options.text else None, chunks if options.chunks else None))
+        return 0
+    print("\n".join(receipt(info, address)))
+    if options.text:
+        print(f"\n{plain(text)}")
+    for number, chunk in enumerate(chunks if options.chunks else [], start=1):
+        print("\n".join(["", *chunk_lines(number, len(chunks), chunk)]))
     return 0
 
 
@@ -395,6 +561,7 @@ _COMMANDS = {
     "sync": _sync_command,
     "add": _add,
     "list": _list,
+    "show": _show,
     "remove": _remove,
     "doctor": _doctor,
 }

@@ -187,13 +187,15 @@ class Collection:
             self.catalog.put_files([(FileEntry(path, state, sha256, reason=reason), [])])
 
     def flush(self) -> None:
-        """Bring the indexes in step with the catalogue, and drop the vectors that no chunk uses any more."""
+        """Bring the indexes in step with the catalogue, and drop what is left of removed text: words and vectors."""
         with self._writing:
             self.index.catch_up()
+            if self.catalog.has_unused_vectors():
+                self.index.erase_words()
             self.catalog.drop_unused_vectors()
 
     def _next_batch(self) -> int:
-        """Return how many chunks are embedded next."""
+        """Return how many chunks are embedded next; what it raises ends the work, and what was embedded is kept."""
         return EMBED_BATCH
 
     def _embed_missing(self, chunks: Sequence[tuple[Chunk, str]]) -> None:

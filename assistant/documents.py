@@ -6,20 +6,26 @@ import os
 import re
 import stat
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from assistant.decoding import decode as decode
 from assistant.errors import DocumentError
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_LINE_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # those of 8 bits too, which terminals obey
 _SURROGATE = re.compile(r"[\ud800-\udfff]")  # halves that neither UTF-8 nor the catalogue can hold
 # What a file's name may not have: control characters, what turns the direction of the line around, and bytes that are no UTF-8.
 _BAD_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U000e0000-\U000e007f]")
 _TITLE_LENGTH = 120
+_MAX_STEPS = 10  # folders in the path of a part
+MAX_DEPTH = 3  # a mail in an archive has attachments, which may be archives
+MAX_PARTS = 2000  # in one file, over all levels
+MAX_PART_BYTES = 200_000_000
 _MOST_MILLIONS, _MOST_MILLIONS_INSIDE = 5, 20  # characters of a document, and of all that a file holds
 
 
@@ -123,26 +129,8 @@ class Loaded:
 
 def clean_line(text: str, length: int = _TITLE_LENGTH) -> str:
     """Return `text` as one line without control, invisible or direction characters, at most `length` long."""
-    line = " ".join(_INVISIBLE.sub("", _SURROGATE.sub("\ufffd", _CONTROL.sub(" ", text))).split())
+    line = " ".join(_INVISIBLE.sub("", _SURROGATE.sub("\ufffd", _LINE_CONTROL.sub(" ", text))).split())
     return line if len(line) <= length else line[: length - 1].rstrip() + "…"
-
-
-def decode(data: bytes) -> str:
-    """Decode text: byte order mark, then UTF-8, then Windows-1252; line ends become newlines.
-
-    Raises `DocumentError` when over 1 % of the characters are control characters: that is no text.
-    """
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        text = data.decode("utf-16", errors="replace")
-    else:
-        try:
-            text = data.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            text = data.decode("cp1252", errors="replace")
-    control = len(_CONTROL.findall(text))
-    if control * 100 > len(text):
-        raise DocumentError("it is binary data, not text; convert it to one of the supported formats")
-    return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def supported_suffixes() -> tuple[str, ...]:
@@ -152,20 +140,20 @@ def supported_suffixes() -> tuple[str, ...]:
     return tuple(sorted(LOADERS))
 
 
-def corpus_files(corpus: Path) -> Iterator[tuple[str, Path]]:
+def corpus_files(corpus: Path, unreadable: Callable[[OSError], object] | None = None) -> Iterator[tuple[str, Path]]:
     """Yield (id, path) of every candidate file under `corpus` in the order of ids.
 
-    Hidden files and folders and files of other formats are passed over; links are followed only to
-    files inside `corpus`, and the path is then the file's own. What a name may not have is `�` in the id;
-    `read_file` refuses such a file.
+    Hidden files and folders, locks of office programs and files of other formats are passed over; links are followed
+    only to files inside `corpus`, and the path is then the file's own. What a name may not have is `�` in the id;
+    `read_file` refuses such a file. `unreadable` is called with the error for a folder that can't be listed.
     """
     suffixes = supported_suffixes()
     root = corpus.resolve()
-    for folder, folders, names in os.walk(root):
+    for folder, folders, names in os.walk(root, onerror=unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             path = Path(folder, name)
-            if name.startswith(".") or path.suffix.lower() not in suffixes:
+            if name.startswith((".", "~$")) or path.suffix.lower() not in suffixes:
                 continue
             # Not Path.resolve and Path.is_symlink: these raise for links in a circle and for paths that are too long.
             real = Path(os.path.realpath(path)) if os.path.islink(path) else path
@@ -218,62 +206,89 @@ def _opened(path: Path, max_bytes: int) -> BinaryIO:
 
 
 def load_file(path: Path, id: str, max_bytes: int, passwords: Sequence[str] = ()) -> Loaded:
-    """Read the file at `path`, called `id`, and what lies inside it.
+    """Read the file at `path`, called `id`, and what lies inside it, three levels deep.
 
     `passwords` are tried on what is encrypted. Raises `DocumentError` with the reason when nothing can be read:
     the file is damaged, encrypted, of another format, or holds no text. A part that can't be read is a warning.
     """
     data = read_file(path, max_bytes)
-    documents: list[Document] = []
-    warnings: list[str] = []
-    _load(data, id, "", passwords, documents, warnings)
-    if not documents:
-        raise DocumentError(warnings[0] if warnings else "no text was found in it")
-    return Loaded(hashlib.sha256(data).hexdigest(), tuple(documents), tuple(warnings))
+    reader = _Reader(id, passwords)
+    reader.read(data, id, 0)
+    if not reader.documents:
+        raise DocumentError(reader.warnings[0] if reader.warnings else "no text was found in it")
+    return Loaded(hashlib.sha256(data).hexdigest(), tuple(reader.documents), tuple(reader.warnings))
 
 
-def _load(data: bytes, id: str, inside: str, passwords: Sequence[str], documents: list[Document], warnings: list[str]) -> None:
-    from assistant.languages import language_of
-    from assistant.loaders import parse
+class _Reader:
+    """Reads a file and its parts; counts the parts of all levels together."""
 
-    if not data.strip():
-        raise DocumentError("it is empty")
-    parsed = parse(data, Path(id).suffix.lower(), passwords)
-    size = len(parsed.text) / 1e6
-    if size > _MOST_MILLIONS:
-        raise DocumentError(f"it has {size:.1f} million characters of text, over the limit of {_MOST_MILLIONS}; split it")
-    if size + sum(len(document.text) for document in documents) / 1e6 > _MOST_MILLIONS_INSIDE:
-        raise DocumentError(f"with it the file has over {_MOST_MILLIONS_INSIDE} million characters of text; split it")
-    if parsed.text.strip():
-        title = clean_line(parsed.title) or title_of(id)
-        headings = tuple(Heading(h.start, h.level, clean_line(h.text)) for h in parsed.headings if clean_line(h.text))
-        sha256 = hashlib.sha256(data).hexdigest()
-        text = _SURROGATE.sub("\ufffd", parsed.text)
-        more = ["mostly a table"] if _mostly_table(text) else []
-        documents.append(
-            Document(id, title, text, headings, parsed.pages, sha256, (*parsed.warnings, *more), inside, language_of(text))
-        )
-    elif not parsed.parts:
-        raise DocumentError("no text was found in it")
-    else:
-        warnings += parsed.warnings
-    if inside and parsed.parts:
-        warnings.append(f"{id[len(inside) + 1 :]}: what lies inside of it is not read")
-        return
-    taken = {document.id for document in documents}
-    for part in parsed.parts:
-        name = _part_name(part.name)
-        part_id = f"{id}/{name}"
-        stem, suffix = os.path.splitext(part_id)
+    def __init__(self, file: str, passwords: Sequence[str]) -> None:
+        self.file = file
+        self.passwords = passwords
+        self.documents: list[Document] = []
+        self.warnings: list[str] = []
+        self.taken = {file}
+        self.parts = MAX_PARTS
+        self.bytes = MAX_PART_BYTES
+        self.millions = float(_MOST_MILLIONS_INSIDE)  # characters of text
+
+    def read(self, data: bytes, id: str, depth: int) -> None:
+        from assistant.loaders import parse
+
+        if not data.strip():
+            raise DocumentError("it is empty")
+        parsed = parse(data, PurePosixPath(id).suffix.lower(), self.passwords)
+        size = len(parsed.text) / 1e6
+        if size > _MOST_MILLIONS:
+            raise DocumentError(f"it has {size:.1f} million characters of text, over the limit of {_MOST_MILLIONS}; split it")
+        self.millions -= size
+        if self.millions < 0:
+            raise DocumentError(f"with it the file has over {_MOST_MILLIONS_INSIDE} million characters of text; split it")
+        label = f"{id[len(self.file) + 1 :]}: " if depth else ""
+        if parsed.text.strip():
+            self.documents.append(_document(data, id, parsed, self.file if depth else ""))
+        elif not parsed.parts:
+            raise DocumentError("no text was found in it")
+        else:
+            self.warnings += [label + warning for warning in parsed.warnings]
+        if parsed.parts and depth == MAX_DEPTH:
+            self.warnings.append(f"{label}what lies inside of it is not read")
+            return
+        for part in parsed.parts:
+            self._read_part(part, id, depth)
+
+    def _read_part(self, part: Part, inside: str, depth: int) -> None:
+        self.parts -= 1
+        self.bytes -= len(part.data)
+        if min(self.parts, self.bytes) < 0:
+            reason = (
+                f"what is inside is over the limit of {MAX_PARTS:,} files or {MAX_PART_BYTES / 1e6:.0f} MB; the rest is not read"
+            )
+            if reason not in self.warnings:
+                self.warnings.append(reason)
+            return
+        name = PurePosixPath(_part_name(part.name))
+        id = f"{inside}/{name}"
         number = 2
-        while part_id in taken:
-            part_id = f"{stem} ({number}){suffix}"
+        while id in self.taken:
+            id = f"{inside}/{name.with_name(f'{name.stem} ({number}){name.suffix}')}"
             number += 1
-        taken.add(part_id)
+        self.taken.add(id)
         try:
-            _load(part.data, part_id, id, passwords, documents, warnings)
+            self.read(part.data, id, depth + 1)
         except DocumentError as error:
-            warnings.append(f"{name}: {error}")
+            self.warnings.append(f"{id[len(self.file) + 1 :]}: {error}")
+
+
+def _document(data: bytes, id: str, parsed: Parsed, inside: str) -> Document:
+    from assistant.languages import language_of
+
+    title = clean_line(parsed.title) or title_of(id)
+    headings = tuple(Heading(h.start, h.level, clean_line(h.text)) for h in parsed.headings if clean_line(h.text))
+    sha256 = hashlib.sha256(data).hexdigest()
+    text = _SURROGATE.sub("\ufffd", parsed.text)
+    warnings = (*parsed.warnings, *(["mostly a table"] if _mostly_table(text) else []))
+    return Document(id, title, text, headings, parsed.pages, sha256, warnings, inside, language_of(text))
 
 
 def _mostly_table(text: str) -> bool:
@@ -289,7 +304,7 @@ def title_of(id: str) -> str:
 def _part_name(name: str) -> str:
     """Return a path without steps up, drive, control or invisible characters."""
     steps = [clean_line(step, 150).strip(". ") for step in name.replace("\\", "/").split("/")]
-    return "/".join(step for step in steps if step and not step.endswith(":")) or "part"
+    return "/".join([step for step in steps if step and not step.endswith(":")][-_MAX_STEPS:]) or "part"
 
 
 def load_document(path: Path, id: str, max_bytes: int) -> Document:

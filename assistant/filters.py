@@ -58,7 +58,7 @@ def parse_filter(
         raise UserError(f"No day lies between --after {first} (included) and --before {last} (left out).")
     for type in types:
         if _suffix(type) not in supported_suffixes():
-            raise UserError(f"No document has the type {clean_line(type)!r}: there are {', '.join(supported_suffixes())}.")
+            raise UserError(f"No document has the type {clean_line(type)!r}; `assistant list` shows those that are there.")
     return Filter(tuple(documents), tuple(folders), tuple(types), first, last)
 
 
@@ -69,14 +69,18 @@ def check_filter(wanted: Filter, catalog: Catalog) -> None:
             failed = {info.id: info.reason for info in catalog.documents() if info.reason}
             if id in failed:
                 raise UserError(f"{clean_line(id)} can't be searched, it was not indexed: {failed[id]}.")
-            raise UserError(f"There is no document {clean_line(id)!r}: {_close(id, catalog.document_ids(), 'assistant list')}")
+            raise UserError(
+                f"There is no document {clean_line(id)!r}: {close_matches(id, catalog.document_ids(), 'assistant list')}"
+            )
     for folder in wanted.folders:
         if not Filter(folders=(folder,)).matching(catalog):
             known = {str(parent) for id in catalog.document_ids() for parent in PurePosixPath(id).parents} - {"."}
-            raise UserError(f"There is no document in a folder {clean_line(folder)!r}: {_close(_folder(folder), sorted(known))}")
+            raise UserError(
+                f"There is no document in a folder {clean_line(folder)!r}: {close_matches(_folder(folder), sorted(known))}"
+            )
 
 
-def _close(name: str, known: Sequence[str], listing: str = "") -> str:
+def close_matches(name: str, known: Sequence[str], listing: str = "") -> str:
     """Say which of `known` names are like `name`: the same last part first, then the most alike."""
     wanted = PurePosixPath(name.lower())
     same = [id for id in known if {wanted.name, wanted.stem} & {PurePosixPath(id.lower()).name, PurePosixPath(id.lower()).stem}]

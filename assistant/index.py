@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 from assistant.catalog import Catalog
 from assistant.chunking import Chunk
 from assistant.dense import DenseIndex
+from assistant.documents import clean_line
 from assistant.embedding import Embedder, Vectors
+from assistant.errors import StorageError
 from assistant.exact import ExactIndex
 from assistant.lexical import LexicalIndex, query_terms
 
 _CANARIES = 256  # finds 2 % of vectors missing with a probability of 99 %
 _NEW_CANARIES = 500  # of the documents of one sync
 _BATCH = 1000
+_SMALL = 5000  # chunks whose words are written anew in one or two seconds
 _CHURN = 1000  # chunks removed or replaced before the indexes are made again
 
 Progress = Callable[[int, int], None]
@@ -34,7 +37,9 @@ class Index:
         self._dense: DenseIndex | None = None
         self._exact = ExactIndex(catalog, embedder.dim)
         self.rebuilt = False
-        if not self._open():
+        if self._open():
+            self._drop_others()  # what was left when a rebuild was interrupted
+        else:
             self.rebuild(progress)
 
     def _folder(self, generation: int) -> Path:
@@ -90,26 +95,53 @@ class Index:
         return all(hits and (hits[0][0] == id or hits[0][1] > 1 - 1e-4) for id, hits in zip(ids, found, strict=True))
 
     def rebuild(self, progress: Progress = lambda done, total: None) -> None:
-        """Make a new generation from the catalogue beside the old one, put it in force, drop the old."""
+        """Make a new generation from the catalogue beside the old one, put it in force, drop the old.
+
+        Raises `StorageError` when it can't be written; the old one then stays in force.
+        """
         generation = self._generation() + 1
         folder = self._folder(generation)
-        shutil.rmtree(folder, ignore_errors=True)
-        dense, lexical = DenseIndex(folder / "dense"), LexicalIndex(folder / "lexical")
-        ids = self._catalog.chunk_ids()
-        for first in range(0, len(ids), _BATCH):
-            part = ids[first : first + _BATCH]
-            dense.update(part, self._vectors(part), [])
-            lexical.update(self._catalog.chunks(part), [])
-            progress(min(first + _BATCH, len(ids)), len(ids))
+        try:
+            dense, lexical = self._made(folder, progress)
+        except StorageError:
+            raise
+        except Exception as error:  # each library raises something of its own, on a full disk for one
+            message = clean_line(str(error), 200)
+            raise StorageError(
+                f"The index {folder} can't be written ({message}): make room on its disk, and sync again."
+            ) from error
         before, self._dense, self._lexical = self._dense, dense, lexical
         if before is not None:
             before.close()
         self._exact.forget()
         self.rebuilt = True
         self._catalog.set_generation(generation)
-        for old in self._root.glob("gen-*"):
-            if old != folder:
-                shutil.rmtree(old, ignore_errors=True)
+        self._drop_others()
+
+    def _made(self, folder: Path, progress: Progress) -> tuple[DenseIndex, LexicalIndex]:
+        """Make both indexes in `folder`; nothing of it is left when that fails."""
+        shutil.rmtree(folder, ignore_errors=True)
+        dense: DenseIndex | None = None
+        try:
+            dense, lexical = DenseIndex(folder / "dense"), LexicalIndex(folder / "lexical")
+            ids = self._catalog.chunk_ids()
+            for first in range(0, len(ids), _BATCH):
+                part = ids[first : first + _BATCH]
+                dense.update(part, self._vectors(part), [])
+                lexical.update(self._catalog.chunks(part), [])
+                progress(min(first + _BATCH, len(ids)), len(ids))
+            return dense, lexical
+        except BaseException:
+            if dense is not None:
+                dense.close()
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def _drop_others(self) -> None:
+        """Delete all generations but the one in force."""
+        for other in self._root.glob("gen-*"):
+            if other != self._folder(self._generation()):
+                shutil.rmtree(other, ignore_errors=True)
 
     def _vectors(self, ids: Sequence[str]) -> Vectors:
         stored = self._catalog.vectors(ids)
@@ -128,6 +160,15 @@ class Index:
         except Exception:
             self.rebuild()
         if int(self._catalog.setting("churn") or 0) > max(_CHURN, self._catalog.count() // 5):
+            self.rebuild()
+
+    def erase_words(self) -> None:
+        """Write a small lexical index anew: Tantivy keeps the words of removed chunks, though not their text, until then."""
+        if self._catalog.count() > _SMALL:
+            return  # it is made anew when a fifth was replaced
+        try:
+            self._lexical.rewrite(self._catalog.chunks(self._catalog.chunk_ids()))
+        except Exception:
             self.rebuild()
 
     def _apply(self, rows: Sequence[tuple[str, bool]]) -> None:

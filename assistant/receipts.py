@@ -23,12 +23,16 @@ class FileResult:
 class Report:
     """Progress and result of a sync: counts of files, and one result for each file that was touched.
 
-    `total` files are to be read, `done` are; `bytes` and `bytes_done` are theirs. `problem` is a line that says why the sync
-    ended early; `stopped` tells that it was asked to.
+    `total` files are to be read, `done` are, of which `new`, `changed`, `same` (as another) and `failed` ones make the sum;
+    `bytes` and `bytes_done` are of those that are read. `problem` is a line that says what went wrong, or why the sync ended
+    early; `stopped` tells that it was asked to, `over` that it ended.
     """
 
     total: int = 0
     done: int = 0
+    new: int = 0
+    changed: int = 0
+    same: int = 0
     unchanged: int = 0
     moved: int = 0
     removed: int = 0
@@ -38,8 +42,10 @@ class Report:
     bytes_done: int = 0
     current: str = ""
     stopped: bool = False
+    over: bool = False
     problem: str = ""
     results: list[FileResult] = field(default_factory=list)
+    _known: frozenset[str] = field(default=frozenset(), repr=False)
     _started: float = field(default_factory=time.monotonic, repr=False)
 
     @property
@@ -57,6 +63,26 @@ class Report:
         """The speed until now."""
         return self.chunks / self.seconds if self.seconds else 0.0
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing was to be done."""
+        return not (self.total or self.moved or self.removed or self.problem)
+
+    @property
+    def line(self) -> str:
+        """The counts in one line."""
+        counts = {
+            "new": self.new,
+            "changed": self.changed,
+            "moved": self.moved,
+            "same as another": self.same,
+            "removed": self.removed,
+            "failed": len(self.failed),
+            "unchanged": self.unchanged,
+        }
+        speed = f", {self.chunks_per_second:.0f} chunks/s" if self.chunks else ""
+        return f"{', '.join(f'{count:,} {name}' for name, count in counts.items())}; {self.chunks:,} chunks in {self.seconds:.1f} s{speed}."
+
     def start(self, changes: Changes) -> None:
         """Note what is to be done."""
         self.total, self.unchanged, self.moved, self.removed = (
@@ -65,24 +91,35 @@ class Report:
             len(changes.moved),
             len(changes.removed),
         )
+        self._known = changes.known
         self.bytes = sum(state.size for state in changes.read.values())
 
     def note(self, result: FileResult, read: Read, chunks: int = 0) -> None:
         """Add what became of a file that was read."""
         self.results.append(result)
         self.done += 1
+        if result.ok and read.id in self._known:
+            self.changed += 1
+        elif result.ok:
+            self.new += 1
         self.chunks += chunks
         self.bytes_done += read.state.size
         self.current = read.id
         self.seconds = time.monotonic() - self._started
 
+    def note_same(self, result: FileResult) -> None:
+        """Add what became of a file with the same content as another."""
+        self.results.append(result)
+        self.done += 1
+        self.same += result.ok
+
     def skip(self, files: int) -> None:
         """Take files off that are left to the next sync."""
         self.total -= files
 
-    def end(self, stopped: bool) -> None:
-        """Note the time that it took, and whether it was asked to stop."""
-        self.stopped = stopped and self.done < self.total
+    def end(self) -> None:
+        """Note the time that it took."""
+        self.over = True
         self.seconds = time.monotonic() - self._started
 
 

@@ -23,6 +23,7 @@ _FILES = 200  # read by one child
 _KEPT_BYTES = 500_000_000  # of memory; a child that holds more is replaced
 _REST_BYTES = 100_000_000  # of memory that a child may have before it reads
 _START_SECONDS = 60
+_CLOCK = 5  # times the processor time: at the lowest priority it may wait long while an answer is written
 _POLL_SECONDS = 0.05
 
 
@@ -43,7 +44,7 @@ class Sandbox:
     """
 
     def __init__(self, max_bytes: int, passwords: Sequence[str] = (), seconds: float = 60, memory: int = 1_000_000_000) -> None:
-        """Take the limits for one file: its size, `seconds` of processor time (twice that by the clock), bytes of memory.
+        """Take the limits for one file: its size, `seconds` of processor time (five times that by the clock), bytes of memory.
 
         `passwords` are tried on what is encrypted.
         """
@@ -66,7 +67,7 @@ class Sandbox:
         with self._turn(stop):
             child = self._started(stop)
             try:
-                reply = _reply(self._ask(child, request, id, 2 * self._seconds, stop), id)
+                reply = _reply(self._ask(child, request, id, _CLOCK * self._seconds, stop), id)
             except BaseException:
                 self._end()
                 raise
@@ -132,10 +133,11 @@ class Sandbox:
             if time.monotonic() > until:
                 raise self._too_long()
             # Where the system has no limit of its own for a process.
-            if child.memory > self._memory + _REST_BYTES:
+            if thread.is_alive() and child.memory > self._memory + _REST_BYTES:
                 raise self._too_much()
         if child.said:
-            return child.said
+            said, child.said = child.said, b""
+            return said
         code = child.code()
         if code == -getattr(signal, "SIGXCPU", 0):
             raise self._too_long()
@@ -144,7 +146,7 @@ class Sandbox:
         raise _failed(id)
 
     def _too_long(self) -> DocumentError:
-        return DocumentError(f"reading it takes over {self._seconds:.0f} seconds; split it or save it in another format")
+        return DocumentError(f"reading it takes over {self._seconds:.0f} s; split it or save it in another format")
 
     def _too_much(self) -> DocumentError:
         return DocumentError(f"reading it takes over {self._memory / 1e6:,.0f} MB of memory; split it or save it in another format")

@@ -65,7 +65,9 @@ def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
     if event.startswith("socket.") or event in _STARTS:
         allowed = False
     elif event in ("subprocess.Popen", "os.posix_spawn"):
-        allowed = PurePath(os.fsdecode(arguments[0])).stem.lower() in _PROGRAMS
+        # Windows gives the whole command line in place of the program.
+        program = os.fsdecode(arguments[0]) if arguments[0] else str(arguments[1]).lstrip('"').split('"')[0].split(" -")[0]
+        allowed = PurePath(program).stem.lower() in _PROGRAMS
     if not allowed:
         raise PermissionError(f"{event} is not allowed while files are read")
 
@@ -113,6 +115,8 @@ def _answer(request: dict[str, Any], passwords: list[str]) -> bytes:
         return pack({"reason": str(error)})
     except RecursionError:
         return pack({"reason": "it is nested too deeply; it may be damaged"})
+    except ImportError as error:
+        return pack({"reason": f"a package that reads it is missing ({error.name}); install the assistant's packages again"})
     except MemoryError:
         return pack({"failure": "memory"})
     except Exception as error:

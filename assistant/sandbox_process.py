@@ -7,9 +7,11 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from assistant.sandbox_child import pack, receive, send
 
+_CHILD = "assistant.sandbox_child"
 _MAX_REPLY = 200_000_000  # bytes
 # No keys and no settings: what Python, the libraries and the system need.
 _ENVIRONMENT = (
@@ -29,14 +31,15 @@ class Child:
         path = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]))
         self._process = subprocess.Popen(
             # -P: a module that lies in the current folder isn't ours.
-            [sys.executable, "-P", "-m", "assistant.sandbox_child"],
+            [sys.executable, "-P", "-m", _CHILD],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={**environment, **_FEW_THREADS, "PYTHONPATH": path},
-            start_new_session=True,  # Ctrl-C is for the parent; and what the child starts ends with it
+            process_group=0,  # Ctrl-C is for the parent; and what the child starts ends with it
         )
         self._thread = threading.Thread()
+        self._watched: Any = None
         self.asked = 0
         self.said = b""
 
@@ -66,7 +69,8 @@ class Child:
         import psutil
 
         try:
-            return int(psutil.Process(self._process.pid).memory_info().rss)
+            self._watched = self._watched or psutil.Process(self._process.pid)
+            return int(self._watched.memory_info().rss)
         except psutil.Error:
             return 0
 

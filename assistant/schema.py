@@ -90,7 +90,8 @@ def open_catalogue(path: Path) -> sqlite3.Connection:
         version = db.execute("PRAGMA user_version").fetchone()[0]
         check = db.execute("PRAGMA quick_check(1)").fetchone()[0]
     except (OSError, sqlite3.Error) as error:
-        raise UserError(f"The catalogue {path} can't be opened ({error}): {_WAY_OUT}") from None
+        way_out = "its disk is full: make room and start again." if _is_full(path.parent) else _WAY_OUT
+        raise UserError(f"The catalogue {path} can't be opened ({error}): {way_out}") from None
     if check != "ok":
         raise UserError(f"The catalogue {path} is damaged ({' '.join(str(check).split())}): {_WAY_OUT}")
     if version > VERSION:
@@ -99,6 +100,30 @@ def open_catalogue(path: Path) -> sqlite3.Connection:
         _migrate(db, path, version)
     db.execute("PRAGMA foreign_keys=ON")
     return db
+
+
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """Open the database at `path` without ever changing it, also while another process writes; raises as `open_catalogue`.
+
+    One of an earlier version can't be read so.
+    """
+    try:
+        db = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False, isolation_level=None, timeout=5
+        )
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+    except sqlite3.Error as error:
+        raise UserError(f"The catalogue {path} can't be read ({error}): {_WAY_OUT}") from None
+    if version != VERSION:
+        db.close()
+        way_out = "update this program" if version > VERSION else "run 'assistant sync', which brings it up to date"
+        raise UserError(f"The catalogue {path} was made by {'a newer' if version > VERSION else 'an earlier'} version: {way_out}.")
+    return db
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether the disk lacks the 32 kB that SQLite shares between its connections; it then only says "disk I/O error"."""
+    return folder.exists() and shutil.disk_usage(folder).free < 1_000_000
 
 
 _WAY_OUT = "run 'assistant doctor --repair', which keeps what can be read and indexes the rest again."

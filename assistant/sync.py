@@ -1,36 +1,42 @@
 """The corpus folder and the index kept in step: new, changed, moved, doubled and removed files."""
 
-import hashlib
 import math
 import os
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from assistant.catalog import Cut, FileEntry, FileState
-from assistant.changes import Changes, find_changes
+from assistant.addresses import forget, keep
+from assistant.catalog import Catalog, Cut, FileEntry, FileState
+from assistant.changes import Changes
 from assistant.collection import EMBED_BATCH, Collection
 from assistant.cross_encoder import load_reranker
 from assistant.documents import Document, check_file, clean_line, corpus_files, supported_suffixes
 from assistant.embedding import load_embedder
 from assistant.errors import DocumentError, UserError
+from assistant.folder import Listing, compare, disk_of, file_digest, file_state, list_folder
+from assistant.hosts import Address, public
 from assistant.ownership import Ownership
 from assistant.receipts import FileResult, Report, summary
 from assistant.sandbox import Sandbox
 from assistant.schema import backup_of
 from assistant.settings import Settings
-from assistant.stream import Read, read_ahead
+from assistant.stream import Read, Stopped, read_ahead
+from assistant.web import fetch
 
 _FREE_BYTES = 200_000_000  # below this nothing is written
 _TOGETHER = 40_000  # characters that are embedded and written together
 _ADDED_TOGETHER = 32  # files copied before they are indexed
 _LATELY = 60.0  # seconds since the last question
 _BESIDE_QUESTIONS = 4  # chunks embedded at once when there was one
+_PART = ".assistant.part"  # in the corpus folder: what is being copied into it
 _PATIENCE = 30.0  # seconds that a group, in all its batches, waits for answers in the making
 
 
@@ -46,8 +52,10 @@ class Corpus(Collection):
         _check_folders(settings)
         self._ownership = Ownership(settings.data)
         self._sandbox = Sandbox(settings.upload_mb * 1_000_000, settings.passwords)
-        self._syncing = threading.Lock()
+        self._syncing = threading.RLock()  # before `_writing`, where both are needed
+        self._stop = threading.Event()  # of the sync that runs
         self._closing = threading.Event()
+        self.report = Report()  # of the sync that runs, or of the last one
         self._answers = 0
         self._asked = -math.inf
         self._patient_until = 0.0
@@ -58,6 +66,8 @@ class Corpus(Collection):
             self._ownership.release()
             raise
         self._note_readers()
+        with suppress(OSError):  # a corpus folder may be read-only
+            (settings.corpus / _PART).unlink(missing_ok=True)
 
     def set_address(self, url: str) -> None:
         """Tell other processes at which address this one serves."""
@@ -73,9 +83,7 @@ class Corpus(Collection):
 
     def _note_readers(self) -> None:
         """Have files read again when they are read in another way than before: all, or those that failed."""
-        from assistant.loaders import VERSION
-
-        readers = {"loaders": str(VERSION), "limits": f"{self.settings.upload_mb} MB, {len(self.settings.passwords)} passwords"}
+        readers = _readers(self.settings)
         stored = {name: self.catalog.setting(name) for name in readers}
         if stored == readers:
             return
@@ -98,11 +106,10 @@ class Corpus(Collection):
 
     def changes(self) -> Changes:
         """Return what a sync would do now. Reads only files that changed, and writes nothing."""
-        return self._changes(dict(corpus_files(self.settings.corpus)))
+        return self._changes(list_folder(self.settings.corpus))
 
-    def _changes(self, paths: Mapping[str, Path]) -> Changes:
-        states = {id: state for id, path in paths.items() if (state := _file_state(path)) is not None}
-        return find_changes(states, self.catalog.files(), lambda id: _digest(paths[id]))
+    def _changes(self, listing: Listing) -> Changes:
+        return compare(listing, self.catalog.files(), self.catalog.setting("disk"), self._pause)
 
     def sync(self, progress: Callable[[Report], None] = lambda report: None, stop: threading.Event | None = None) -> Report:
         """Index new and changed files, rename moved ones, drop removed ones; a file that fails never stops the others.
@@ -111,20 +118,25 @@ class Corpus(Collection):
         and the next one goes on there. One at a time: a second waits for the first.
         """
         with self._syncing:
-            report = Report()
+            self._stop = stop or threading.Event()
+            self.report = report = Report()
             try:
-                self._sync(report, progress, stop or threading.Event())
+                self._sync(report, progress)
+            except Stopped:  # before anything was written
+                report.stopped = True
             except UserError as error:
                 report.problem = str(error)
             except OSError as error:
                 report.problem = (
                     f"The index can't be written ({_one_line(error)}): what was done is kept, make room or mend it and sync again."
                 )
+            finally:
+                report.end()
             return report
 
-    def _sync(self, report: Report, progress: Callable[[Report], None], stop: threading.Event) -> None:
-        paths = dict(corpus_files(self.settings.corpus))
-        changes = self._changes(paths)
+    def _sync(self, report: Report, progress: Callable[[Report], None]) -> None:
+        listing = list_folder(self.settings.corpus)
+        changes = self._changes(listing)
         report.start(changes)
         with self._writing:
             if changes.touched:
@@ -134,25 +146,46 @@ class Corpus(Collection):
                 self.index.catch_up()
         report.results += [FileResult(entry.path, True, f"was {old}") for old, entry in changes.moved.items()]
         added: list[str] = []
-        for group in self._groups(changes, paths, report, stop):
-            added += self._write(group, report)
-            progress(report)
-        if not report.problem:
-            self._write_copies(changes, paths, report)
-        self.flush()
+        try:
+            for group in self._groups(changes, listing.paths, report):
+                added += self._write(group, report)
+                progress(report)
+        except Stopped:
+            with self._writing:  # no flush: it would drop what was embedded of the file that is being written
+                self.index.catch_up()
+        else:
+            if not report.problem:
+                self._write_copies(changes, listing.paths, report)
+            self.flush()
         if not self._check_canaries(added):
             report.problem = "A new document can't be found by its own words, even in an index made anew: run 'assistant doctor'."
-        report.end(stopped=stop.is_set() or self._closing.is_set())
+        report.problem = report.problem or changes.problem
+        report.stopped = self._stopping() and report.done < report.total
         if not report.stopped and not report.problem:
             backup_of(self.catalog.path).unlink(missing_ok=True)
+            self._note_disk(report)
+        report.end()
         progress(report)
 
-    def _groups(self, changes: Changes, paths: Mapping[str, Path], report: Report, stop: threading.Event) -> Iterator[list[Read]]:
+    def _note_disk(self, report: Report) -> None:
+        """Remember on which disk the files are, so that a folder emptied by unmounting it is noticed."""
+        disk = disk_of(self.settings.corpus)
+        if report.total + report.unchanged + report.moved and self.catalog.setting("disk") != disk:
+            self.catalog.set_settings({"disk": disk})
+
+    def _stopping(self) -> bool:
+        return self._stop.is_set() or self._closing.is_set()
+
+    def _pause(self) -> None:
+        if self._stopping():
+            raise Stopped
+
+    def _groups(self, changes: Changes, paths: Mapping[str, Path], report: Report) -> Iterator[list[Read]]:
         """Yield what was read of the changed files, as much at once as is embedded well together."""
         files = [(id, paths[id], state) for id, state in changes.read.items()]
         group: list[Read] = []
         size = 0
-        for read in read_ahead(files, partial(self._sandbox.load, stop=stop), [stop, self._closing]):
+        for read in read_ahead(files, partial(self._sandbox.load, stop=self._stop), [self._stop, self._closing]):
             if read is None or size >= _TOGETHER:  # None: the next file takes a while
                 if group:
                     yield group
@@ -170,14 +203,14 @@ class Corpus(Collection):
     def _write(self, group: Sequence[Read], report: Report) -> list[str]:
         """Write a group of files to the catalogue, or what is wrong with them; returns the ids of the documents."""
         self._patient_until = time.monotonic() + _PATIENCE
-        self._next_batch()
+        self._wait_for_answers()
         added: list[str] = []
         with self._writing:
             # What was removed or changed since it was read is left to the next sync.
-            there = [read for read in group if _file_state(read.path) == read.state]
+            there = [read for read in group if file_state(read.path) == read.state]
             for read, outcome in self._put_reads(there):
                 if isinstance(outcome, str):
-                    self.fail(read.id, read.state, outcome, _digest(read.path))
+                    self.fail(read.id, read.state, outcome, file_digest(read.path))
                     report.note(FileResult(read.id, False, outcome), read)
                 elif read.loaded:
                     report.note(
@@ -211,12 +244,11 @@ class Corpus(Collection):
         entries: list[tuple[FileEntry, list[Cut]]] = []
         for path, entry in changes.same.items():
             holder = known.get(entry.same_as)
-            if holder is None or _file_state(paths[path]) != entry.state:
+            if holder is None or file_state(paths[path]) != entry.state:
                 continue  # not read yet, or changed since: the next sync sees to it
             result = FileResult(path, not holder.reason, holder.reason or f"has the same content as {holder.path}")
             entries.append((FileEntry(path, entry.state, entry.sha256, holder.path, holder.reason), []))
-            report.results.append(result)
-            report.done += 1
+            report.note_same(result)
         with self._writing:
             self.catalog.put_files(entries)
 
@@ -230,14 +262,20 @@ class Corpus(Collection):
             return self.index.finds(chunks)
 
     def _next_batch(self) -> int:
-        """Wait while answers are in the making, as long as the patience for this group lasts; then return how many chunks to embed.
+        """Make way for answers, then return how many chunks to embed; raises `Stopped` when the sync is to end.
 
         They are few while somebody asks now and then: a question waits until they are done.
         """
+        self._pause()
+        self._wait_for_answers()
+        self._pause()
+        return _BESIDE_QUESTIONS if time.monotonic() - self._asked < _LATELY else EMBED_BATCH
+
+    def _wait_for_answers(self) -> None:
+        """Wait while answers are in the making, as long as the patience for this group lasts."""
         with self._quiet:
-            left = max(0.0, self._patient_until - time.monotonic())
-            self._quiet.wait_for(lambda: self._answers == 0 or self._closing.is_set(), timeout=left)
-            return _BESIDE_QUESTIONS if time.monotonic() - self._asked < _LATELY else EMBED_BATCH
+            while self._answers and not self._stopping() and time.monotonic() < self._patient_until:
+                self._quiet.wait(0.2)
 
     def _path(self, id: str) -> Path:
         return self.settings.corpus / id
@@ -250,32 +288,66 @@ class Corpus(Collection):
         """
         sources = (source for path in paths for source in _sources(path))
         while some := list(islice(sources, _ADDED_TOGETHER)):
+            yield from self._add_some(some)
+
+    def _add_some(self, some: Sequence[tuple[Path, str]]) -> list[FileResult]:
+        with self._syncing:  # another sync must not take them, or they would be missing in the report of this one
             placed = [self._place(source, id) for source, id in some]
             report = self.sync()
             by_id = {result.id: result for result in report.results}
+            results = []
             for result, is_new in placed:
                 indexed = by_id.get(result.id, result)
-                if report.problem and indexed is result:
-                    indexed = FileResult(result.id, False, report.problem)
-                if result.ok and not indexed.ok and is_new:
+                if report.problem and indexed is result and result.id not in self.catalog.files():
+                    waiting = f"it lies in the corpus folder, but is not indexed yet ({report.problem})"
+                    indexed = FileResult(result.id, False, waiting)
+                elif result.ok and not indexed.ok and is_new:
                     self.remove(result.id)
-                yield indexed if result.ok else result
+                results.append(indexed if result.ok else result)
+            return results
+
+    def add_url(self, url: str, allowed: Callable[[Address], bool] = public) -> FileResult:
+        """Fetch what lies at `url` once, keep it as a file in the corpus folder with a note of its address, and index it.
+
+        What can't be fetched or read is not kept, and an earlier one of the same address stays then. `allowed` as `web.fetch` has it.
+        """
+        try:
+            snapshot = fetch(url, self.settings.upload_mb * 1_000_000, allowed=allowed)
+            if free := _lack_of_space(self.settings.data, len(snapshot.data)):
+                raise DocumentError(f"only {free / 1e6:.0f} MB of disk are free; make room and try again")
+            with TemporaryDirectory(dir=self.settings.data) as folder:
+                first = Path(folder, snapshot.name)
+                first.write_bytes(snapshot.data)
+                self._sandbox.load(first, snapshot.name)
+            _check_corpus(self.settings.corpus)
+            with self._syncing:
+                path = keep(self.settings.corpus, snapshot)
+                report = self.sync()
+        except UserError as error:
+            return FileResult(url, False, str(error))
+        id = path.relative_to(self.settings.corpus).as_posix()
+        indexed = next((result for result in report.results if result.id == id), None)
+        if indexed is None and report.problem:
+            return FileResult(id, False, report.problem)
+        return indexed or FileResult(id, True, "is there already, unchanged")
 
     def _place(self, source: Path, id: str) -> tuple[FileResult, bool]:
         """Copy a file into the corpus folder; returns its name there, or why not, and whether it is new there."""
         try:
             if source.suffix.lower() not in supported_suffixes():
-                raise DocumentError(f"this format is not supported; supported are {', '.join(supported_suffixes())}")
+                raise DocumentError(
+                    f"this format ({source.suffix or 'no ending'}) is not supported; the README lists those that are"
+                )
             check_file(source, self.settings.upload_mb * 1_000_000)
             if free := _lack_of_space(self.settings.data, source.stat().st_size):
                 raise DocumentError(f"only {free / 1e6:.0f} MB of disk are free; make room and try again")
+            if not self.settings.corpus.is_dir():
+                raise DocumentError(f"the corpus folder {self.settings.corpus} is not there; is its disk connected?")
             with self._writing:
                 target, is_new = self._free_name(source, id)
                 if is_new:
                     target.parent.mkdir(parents=True, exist_ok=True)
-                    part = target.with_name(f".{target.name[-100:]}.part")
-                    shutil.copyfile(source, part)
-                    os.replace(part, target)
+                    self._copy(source, target)
             id = target.relative_to(self.settings.corpus).as_posix()
             return FileResult(id, True, "is there already, unchanged"), is_new
         except DocumentError as error:
@@ -283,12 +355,21 @@ class Corpus(Collection):
         except OSError as error:
             return FileResult(id, False, f"it can't be copied ({error.strerror or error})"), False
 
+    def _copy(self, source: Path, target: Path) -> None:
+        """Copy a file so that it is there whole or not at all."""
+        part = self.settings.corpus / _PART
+        try:
+            shutil.copyfile(source, part)
+            os.replace(part, target)
+        finally:
+            part.unlink(missing_ok=True)  # on a full disk part of it was written
+
     def _free_name(self, source: Path, id: str) -> tuple[Path, bool]:
         """Return where to put a file, and whether nothing is there yet; what is there has the same content."""
         target = self.settings.corpus / id
-        content = _digest(source)
+        content = file_digest(source)
         number = 2
-        while target.exists() and _digest(target) != content:
+        while target.exists() and file_digest(target) != content:
             stem = Path(id)
             target = self.settings.corpus / stem.with_name(f"{stem.stem} ({number}){stem.suffix}")
             number += 1
@@ -315,6 +396,36 @@ class Corpus(Collection):
             ]
             self.catalog.rearrange({id: copies[0]} if copies else {}, [] if copies else [id])
             self.flush()
+        if not copies and known[id].sha256:
+            with suppress(UserError):  # it is removed all the same
+                forget(self.settings.corpus, known[id].sha256)
+
+
+def planned(settings: Settings) -> tuple[Changes, Mapping[str, FileEntry]]:
+    """Return what a sync would do, and the files known until now, without taking the data folder or writing anything.
+
+    It doesn't notice that another embedding model was set, with which everything would be indexed again.
+    """
+    _check_corpus(settings.corpus)
+    path = settings.data / "catalog.sqlite3"
+    if not path.exists():
+        return compare(list_folder(settings.corpus), {}, ""), {}
+    with closing(Catalog(path, read_only=True)) as catalog:
+        known, disk = catalog.files(), catalog.setting("disk")
+        for name, value in _readers(settings).items():
+            if catalog.setting(name) not in ("", value):
+                known = {
+                    path: replace(entry, state=FileState(-1, 0), sha256="") if entry.reason or name == "loaders" else entry
+                    for path, entry in known.items()
+                }
+    return compare(list_folder(settings.corpus), known, disk), known
+
+
+def _readers(settings: Settings) -> dict[str, str]:
+    """Return what decides how files are read, and which of them."""
+    from assistant.loaders import VERSION
+
+    return {"loaders": str(VERSION), "limits": f"{settings.upload_mb} MB, {len(settings.passwords)} passwords"}
 
 
 def _row(read: Read) -> tuple[FileEntry, Sequence[Document]]:
@@ -323,28 +434,13 @@ def _row(read: Read) -> tuple[FileEntry, Sequence[Document]]:
     return entry, read.loaded.documents
 
 
-def _file_state(path: Path) -> FileState | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None  # gone since it was listed: the next sync sees that
-    return FileState(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-
-
-def _digest(path: Path) -> str:
-    """Return the SHA-256 of a file, empty when it can't be read."""
-    with suppress(OSError), open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-    return ""
-
-
 def _sources(path: Path) -> Iterator[tuple[Path, str]]:
     """Yield (file, id in the corpus) for a file, or for every supported file of a folder."""
     if path.is_dir():
         for id, file in corpus_files(path):
             yield file, f"{_file_name(path.resolve().name)}/{id}"
     else:
-        yield path, _file_name(path.name)
+        yield Path(os.path.realpath(path)), _file_name(path.name)  # not resolve: that raises for links in a circle
 
 
 def _file_name(name: str) -> str:
@@ -364,14 +460,18 @@ def _one_line(error: OSError) -> str:
     return clean_line(error.strerror or str(error))
 
 
-def _check_folders(settings: Settings) -> None:
-    corpus, data = settings.corpus, settings.data
+def _check_corpus(corpus: Path) -> None:
     if not corpus.exists():
         raise UserError(f"The corpus folder {corpus} does not exist: make it, or set ASSISTANT_CORPUS to your documents.")
     if not corpus.is_dir():
         raise UserError(f"ASSISTANT_CORPUS is {corpus}: that is not a folder.")
     if not os.access(corpus, os.R_OK | os.X_OK):
         raise UserError(f"The corpus folder {corpus} can't be read: check its permissions.")
+
+
+def _check_folders(settings: Settings) -> None:
+    corpus, data = settings.corpus, settings.data
+    _check_corpus(corpus)
     if data == corpus or data.is_relative_to(corpus):
         raise UserError(f"The data folder {data} lies inside the corpus folder: set ASSISTANT_DATA to another place.")
     try:

@@ -80,6 +80,7 @@ def serve(seen: dict[str, object]) -> None:
     """Start the app, read its page, give its background threads some time, and stop it."""
     from assistant.answer import Assistant
     from assistant.settings import load_settings
+    from ui.serve import ended_by_signal
     from ui.serve import serve as serve_app
 
     def visit(url: str) -> None:
@@ -91,8 +92,8 @@ def serve(seen: dict[str, object]) -> None:
         finally:
             os.kill(os.getpid(), signal.SIGINT)
 
-    with closing(Assistant(load_settings())) as assistant:
-        serve_app(assistant, "127.0.0.1", 0, lambda url: threading.Thread(target=visit, args=[url], daemon=True).start())
+    with ended_by_signal() as ended, closing(Assistant(load_settings())) as assistant:
+        serve_app(assistant, "127.0.0.1", 0, ended, lambda url: threading.Thread(target=visit, args=[url], daemon=True).start())
     seen["serve"] = 0
 
 

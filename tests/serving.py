@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from assistant.settings import Settings
 from tests.conftest import ROOT, as_environment, clean_environment
@@ -15,11 +16,12 @@ from tests.conftest import ROOT, as_environment, clean_environment
 
 @dataclass
 class App:
-    """A running app: its address, its process, and the lines it printed."""
+    """A running app: its address, its process, the lines it printed, and its corpus folder."""
 
     url: str
     process: subprocess.Popen[str]
     lines: list[str]
+    corpus: Path
 
     @property
     def port(self) -> int:
@@ -49,7 +51,7 @@ def running(settings: Settings, **env: str) -> Iterator[App]:
             found = re.search(r"http://\S+", line)
             if found:
                 reader.start()
-                yield App(found.group(), process, lines)
+                yield App(found.group(), process, lines, settings.corpus)
                 break
         else:
             raise AssertionError(f"The app did not start: {''.join(lines)}")

@@ -87,3 +87,11 @@ def test_ids_change_with_the_content_and_not_with_the_run(tokenizer: Tokenizer) 
 def test_a_title_longer_than_the_window_leaves_room_for_the_text(tokenizer: Tokenizer) -> None:
     chunks = chunk_document(document("字" * 400, title="题" * 120), tokenizer)
     assert all(len(tokenizer.encode(chunk.prefix + chunk.text).ids) <= MAX_TOKENS for chunk in chunks)
+
+
+@pytest.mark.parametrize("piece", ["😀", "e\u0301", "数", ".", "x ", "[x]", "a" + " " * 99])
+def test_text_of_few_or_odd_tokens_gives_no_giant_chunk(tokenizer: Tokenizer, piece: str) -> None:
+    text = piece * (200_000 // len(piece))
+    chunks = chunk_document(document(text), tokenizer)
+    assert max(len(chunk.text) for chunk in chunks) <= 20_000
+    assert "".join("".join(chunk.text.split()) for chunk in chunks) == "".join(text.split())

@@ -1,9 +1,10 @@
 import os
+import socket
 from pathlib import Path
 
 import pytest
 
-from assistant.documents import Document, clean_line, corpus_files, load_document
+from assistant.documents import Document, Heading, clean_line, corpus_files, load_document
 from assistant.errors import DocumentError
 
 LIMIT = 50_000_000
@@ -76,7 +77,6 @@ def test_text_is_decoded(tmp_path: Path, data: bytes, expected: str) -> None:
         ("a.md", b" \n\t\n", "empty"),
         ("a.txt", bytes(range(32)) * 50, "binary"),
         ("a.pdf", b"%PDF-1.7 broken", "damaged"),
-        ("a.pdf", b"no pdf at all", "damaged"),
         ("a.html", b"<html><body><script>1</script></body></html>", "no text"),
         ("a.xyz", b"text", "not supported"),
     ],
@@ -123,6 +123,112 @@ def test_hidden_files_and_links_out_of_the_folder_are_passed_over(tmp_path: Path
     (corpus / "link.txt").symlink_to(tmp_path / "secret.txt")
     (corpus / "inside.md").symlink_to(corpus / "a.md")
     assert [id for id, _ in corpus_files(corpus)] == ["a.md", "inside.md", "sub/b.TXT"]
+
+
+def test_links_in_circles_and_to_folders_and_devices_are_passed_over_or_refused(tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus"
+    (corpus / "sub").mkdir(parents=True)
+    (corpus / "sub" / "a.md").write_text("x")
+    (corpus / "sub" / "up").symlink_to(corpus)
+    (corpus / "same").symlink_to(corpus / "sub")
+    (corpus / "one.md").symlink_to(corpus / "two.md")
+    (corpus / "two.md").symlink_to(corpus / "one.md")
+    (corpus / "zero.txt").symlink_to("/dev/zero")
+    (corpus / "dangling.txt").symlink_to(tmp_path / "none.txt")
+    files = dict(corpus_files(corpus))
+    assert sorted(files) == ["one.md", "sub/a.md", "two.md"]
+    for id in ("one.md", "two.md"):
+        with pytest.raises(DocumentError, match="it is a link"):
+            load_document(files[id], id, LIMIT)
+
+
+def test_a_link_to_a_file_inside_is_read_and_a_link_given_by_path_is_not(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("words")
+    (tmp_path / "link.md").symlink_to(tmp_path / "a.md")
+    files = dict(corpus_files(tmp_path))
+    assert load_document(files["link.md"], "link.md", LIMIT).text == "words"
+    with pytest.raises(DocumentError, match="it is a link"):
+        load_document(tmp_path / "link.md", "link.md", LIMIT)
+
+
+def test_devices_sockets_and_folders_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DocumentError, match="regular file"):
+        load_document(Path("/dev/zero"), "zero.txt", LIMIT)
+    (tmp_path / "folder.txt").mkdir()
+    with pytest.raises(DocumentError, match=r"regular file|can't be opened"):
+        load_document(tmp_path / "folder.txt", "folder.txt", LIMIT)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s.txt"))
+        with pytest.raises(DocumentError, match="can't be opened"):
+            load_document(tmp_path / "s.txt", "s.txt", LIMIT)
+
+
+@pytest.mark.parametrize("name", ["new\nline.txt", "esc\x1b[31m.txt", "rtl\u202etxt.exe.txt", "latin-\udce9.txt"])
+def test_a_name_that_cannot_be_shown_or_stored_is_listed_under_one_that_can_and_not_read(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("words")
+    [(id, path)] = corpus_files(tmp_path)
+    assert id.isprintable() and "\ufffd" in id
+    id.encode()
+    with pytest.raises(DocumentError, match="rename it"):
+        load_document(path, id, LIMIT)
+    with pytest.raises(DocumentError, match="rename it"):
+        load_document(tmp_path / "nul\0byte.txt", "nul.txt", LIMIT)
+
+
+def test_odd_but_harmless_names_and_long_paths_are_read(tmp_path: Path) -> None:
+    names = [
+        "CON.txt",
+        "~.txt",
+        "$(touch x).txt",
+        "%2e%2e%2f.txt",
+        "a\\b.txt",
+        "ü" * 125 + ".txt",
+        "x" * 251 + ".txt",
+        "😀 שלום.md",
+    ]
+    deep = tmp_path.joinpath(*["d" * 200] * 5)
+    deep.mkdir(parents=True)
+    for name in names:
+        (tmp_path / name).write_text("words")
+    (deep / "deep.txt").write_text("words")
+    os.link(tmp_path / "CON.txt", tmp_path / "hard link.txt")
+    files = dict(corpus_files(tmp_path))
+    assert len(files) == len(names) + 2
+    for id, path in files.items():
+        assert load_document(path, id, LIMIT).text == "words"
+
+
+def test_a_path_longer_than_the_system_takes_does_not_end_the_walk(tmp_path: Path) -> None:
+    here = os.open(tmp_path, os.O_RDONLY)
+    try:
+        for _ in range(20):
+            os.mkdir("d" * 250, dir_fd=here)
+            below = os.open("d" * 250, os.O_RDONLY, dir_fd=here)
+            os.close(here)
+            here = below
+            os.close(os.open("f.txt", os.O_WRONLY | os.O_CREAT, dir_fd=here))
+            os.symlink("f.txt", "l.txt", dir_fd=here)
+    finally:
+        os.close(here)
+    (tmp_path / "a.md").write_text("words")
+    assert "a.md" in dict(corpus_files(tmp_path))
+    with pytest.raises(DocumentError, match="can't be opened"):
+        load_document(tmp_path.joinpath(*["d" * 250] * 20, "f.txt"), "f.txt", LIMIT)
+
+
+def test_text_of_many_millions_of_characters_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DocumentError, match=r"5\.1 million characters of text, over the limit of 5; split it"):
+        load(tmp_path, "a.txt", b"word " * 1_020_000)
+
+
+def test_heading_paths_of_many_headings() -> None:
+    headings = tuple(Heading(10 * number, number % 6 + 1, f"h{number}") for number in range(100_000))
+    document = Document("a.md", "h0", "x" * 1_000_000, headings, (), "0" * 64)
+    assert document.heading_at(0) == ""
+    assert document.heading_at(25) == "h1 › h2"
+    assert document.heading_at(999_999) == "h99996 › h99997 › h99998 › h99999"
+    assert Document("a.md", "T", "x" * 9, (Heading(5, 3, "c"), Heading(7, 2, "b")), (), "").heading_at(8) == "b"
+    assert Document("a.md", "T", "x" * 9, (Heading(5, 3, "c"),), (), "").heading_at(4) == ""
 
 
 def test_lines_for_people_have_no_control_or_direction_characters() -> None:

@@ -180,7 +180,7 @@ def lexical_version() -> int:
         ({"before": "2024-02-30"}, "--before is '2024-02-30'"),
         ({"before": ""}, "--before is ''"),
         ({"after": "2024-01-02", "before": "2024-01-02"}, "No day lies between"),
-        ({"types": ["docx"]}, "'docx': there are .htm, .html"),
+        ({"types": ["exe"]}, "the type 'exe'"),
     ],
 )
 def test_a_wrong_date_or_type_is_named_in_one_line(given: dict[str, str], message: str) -> None:

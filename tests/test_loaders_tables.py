@@ -256,7 +256,6 @@ def test_damaged_workbooks_are_refused_in_one_line() -> None:
         whole[:30] + b"\xff" * 400 + whole[430:],
         b"PK\x03\x04 nothing",
         b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"x" * 5000,
-        b"no workbook",
     ):
         with pytest.raises(DocumentError) as caught:
             parse(data, ".xlsx")

@@ -1,12 +1,16 @@
 """What the server gives away, asked over real HTTP (rows S2, S5 and S7 of what was measured for Gradio)."""
 
+import signal
 import socket
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
 
+from assistant.sync import Corpus
 from tests.conftest import as_environment, run_python, settings_in
 from tests.scripted_server import ScriptedServer, serving
 from tests.serving import App, running
@@ -118,6 +122,33 @@ def test_a_second_server_on_the_same_data_is_refused_with_the_address_of_the_fir
     assert ran.code == 2
     assert ran.err.startswith("assistant: Port ")
     assert ran.err.count("\n") == 1
+
+
+def test_the_page_does_not_wait_for_a_long_indexing_which_ends_when_the_app_is_ended(tmp_path: Path, models: Path) -> None:
+    options = settings_in(tmp_path, models, {})
+    for n in range(300):
+        text = " ".join(f"Fact {n}-{m} is about island {n * m} and its {m} lighthouses." for m in range(300))
+        (options.corpus / f"{n:03}.md").write_text(f"# Note {n}\n\n{text}", encoding="utf-8")
+    with running(options, ASSISTANT_CHAT_MODEL="extractive") as started:
+        with httpx.Client(base_url=started.url, trust_env=False, timeout=30) as client:
+            assert client.get("/").status_code == 200
+        assert not any("files read now" in line for line in started.lines)  # it goes on
+        started.process.send_signal(signal.SIGTERM)
+        assert started.process.wait(30) == 0
+    assert not any("Traceback" in line for line in started.lines), started.lines
+    with closing(Corpus(options)) as corpus:
+        done = len(corpus.documents())
+        assert 0 < done < 300 and corpus.index.check()
+        changes = corpus.changes()
+        assert (len(changes.read), changes.unchanged) == (300 - done, done)
+
+
+def test_the_app_follows_the_folder_while_it_runs(app: App, client: httpx.Client) -> None:
+    (app.corpus / "late.md").write_text("# Late\n\nOtters hold hands.", encoding="utf-8")
+    end = time.monotonic() + 60
+    while not any(line.startswith("Synced: 1 new") for line in app.lines) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert any(line.startswith("Synced: 1 new") for line in app.lines), app.lines
 
 
 def test_nothing_that_was_asked_or_set_stands_in_the_log(app: App) -> None:

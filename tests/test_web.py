@@ -556,7 +556,7 @@ def test_other_types_are_refused_without_reading_them(site: Site, type: str) -> 
         ("/paper", "application/pdf", b"%PDF-1.7", "paper.pdf"),
         ("/README.md", "text/plain; charset=utf-8", b"# x", "README.md"),
         ("/notes", "text/plain", b"x", "notes.txt"),
-        ("/notes.rst", "text/plain", b"x", "notes.rst.txt"),
+        ("/notes.nfo", "text/plain", b"x", "notes.nfo.txt"),
         ("/notes", "text/x-unheard-of", b"x", "notes.txt"),
         ("/notes.markdown", "text/markdown", b"x", "notes.md"),
         ("/paper.pdf", "application/octet-stream", b"%PDF-1.7", "paper.pdf"),

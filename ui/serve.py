@@ -14,11 +14,14 @@ from assistant.answer import Assistant
 from assistant.errors import UserError
 
 _HERE = Path(__file__).parent
+_PATIENCE = 4.0  # seconds to end in order
 _SESSIONS = 200  # conversations kept in memory
 
 
-def serve(assistant: Assistant, host: str, port: int, on_ready: Callable[[str], None] | None = None) -> None:
-    """Serve the page until SIGINT or SIGTERM; `on_ready` is called with its address when it answers.
+def serve(
+    assistant: Assistant, host: str, port: int, ended: threading.Event, on_ready: Callable[[str], None] | None = None
+) -> None:
+    """Serve the page until `ended` is set; `on_ready` is called with its address when it answers.
 
     Loads the language model meanwhile. Port 0 takes any free one. Raises `UserError` for a host that
     isn't loopback (there is no login) and for a port that is taken.
@@ -71,10 +74,9 @@ def serve(assistant: Assistant, host: str, port: int, on_ready: Callable[[str], 
     )
     threading.Thread(target=_load_model, args=[assistant], name="load-model", daemon=True).start()
     try:
-        with _ended_by_signal() as ended:
-            if on_ready is not None:
-                on_ready(f"http://{shown_host}:{port}")
-            ended.wait()
+        if on_ready is not None:
+            on_ready(f"http://{shown_host}:{port}")
+        ended.wait()
     finally:
         stop_all(seconds=2)  # or the process would wait for the model to finish
         app.close(verbose=False)
@@ -87,13 +89,23 @@ def _load_model(assistant: Assistant) -> None:
 
 
 @contextmanager
-def _ended_by_signal() -> Iterator[threading.Event]:
-    """Give an event that SIGINT and SIGTERM set, instead of ending the process."""
+def ended_by_signal() -> Iterator[threading.Event]:
+    """Give an event that SIGINT and SIGTERM set; the process ends `_PATIENCE` seconds later if this is still open then."""
     ended = threading.Event()
-    before = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    # What is written is whole at any time. A file that is being read may take longer than anybody waits.
+    backstop = threading.Timer(_PATIENCE, os._exit, [0])
+    backstop.daemon = True
+
+    def end(*_: object) -> None:
+        if not ended.is_set():
+            ended.set()
+            backstop.start()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield ended
     finally:
+        backstop.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -33,7 +33,7 @@ def parsing() -> Iterator[None]:
     except DocumentError:
         raise
     except (MemoryError, RecursionError):
-        raise DocumentError("it is too large or nested too deeply to be read") from None
+        raise DocumentError("it is too large or nested too deeply to be read; split it or save it in another format") from None
     except Exception as error:
         raise DocumentError(f"it is damaged ({clean_line(str(error)) or type(error).__name__})") from None
 
