@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from assistant.errors import UserError
 from assistant.web import Snapshot
 
-_NOTES = ".addresses.jsonl"
+NOTES = ".addresses.jsonl"  # in the corpus folder
 _FOLDER = "web"
 _MAX_BYTES = 8_000_000  # of the notes; the oldest are dropped
 _SOUND = re.compile(r"https?://[a-z0-9._:\[\]-]+([/?][!-~]*)?")
@@ -144,7 +144,7 @@ def _free(path: Path) -> Path:
 
 def _notes(corpus: Path) -> list[_Note]:
     """Return what is noted, oldest first; lines that are no note are passed over."""
-    path = corpus / _NOTES
+    path = corpus / NOTES
     try:
         if not path.is_file():
             return []
@@ -178,10 +178,10 @@ def _change(corpus: Path, change: Callable[[list[_Note]], list[_Note]]) -> None:
         while size > _MAX_BYTES:
             size -= len(lines.pop(0))
         try:
-            _write(corpus / _NOTES, b"".join(lines))
+            _write(corpus / NOTES, b"".join(lines))
         except OSError as error:
             raise UserError(
-                f"{corpus / _NOTES} can't be written ({error.strerror or error}): check the folder and the disk."
+                f"{corpus / NOTES} can't be written ({error.strerror or error}): check the folder and the disk."
             ) from None
 
 

@@ -306,3 +306,12 @@ class Assistant:
     def remove(self, id: str) -> None:
         """Delete a document from the corpus folder and the index; `UserError` when there is none called `id`."""
         self.corpus.remove(id)
+
+    def reindex(self, progress: Callable[[int, int], None] = lambda done, total: None, embed: bool = False) -> bool:
+        """Make both indexes again from the catalogue, as `Collection.reindex` does; questions are answered meanwhile."""
+        return self.corpus.reindex(progress, embed)
+
+    @property
+    def notice(self) -> str:
+        """What the reader should know about the state of search, in one line, or nothing."""
+        return self.corpus.notice

@@ -138,10 +138,38 @@ def _calibration_texts() -> list[str]:
     return (resources.files("assistant") / "calibration.txt").read_text(encoding="utf-8").strip().split("\n\n")
 
 
+def model_state(data: Path) -> str:
+    """Return what is wrong with the model's files, in one line: the weights as installed, or their copy in 8 bits; else nothing."""
+    folder = model_folder()
+    try:
+        _verify(folder)
+    except UserError as error:
+        return str(error)
+    if is_damaged(data):
+        return (
+            f"the copy in 8 bits {_target(data)} is damaged: it is made again by the next start or by 'assistant doctor --repair'"
+        )
+    return ""
+
+
+def is_made(data: Path) -> bool:
+    """Whether the copy in 8 bits is in the data folder and whole."""
+    return _is_whole(_target(data))
+
+
+def is_damaged(data: Path) -> bool:
+    """Whether the copy in 8 bits is there but not whole; loading the model makes it again."""
+    return _target(data).exists() and not is_made(data)
+
+
+def _target(data: Path) -> Path:
+    recipe = "\0".join([_SHA256, metadata.version("openvino"), metadata.version("nncf"), *_calibration_texts()])
+    return data / "models" / f"{BUNDLED}-int8-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
+
+
 def _quantised_model(data: Path, folder: Path, tokenizer: "Tokenizer", report: Callable[[str], None]) -> Path:
     """Return the 8-bit OpenVINO model in the data folder, making it first when it isn't there."""
-    recipe = "\0".join([_SHA256, metadata.version("openvino"), metadata.version("nncf"), *_calibration_texts()])
-    target = data / "models" / f"{BUNDLED}-int8-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
+    target = _target(data)
     if _is_whole(target):
         return target / "model.xml"
     _verify(folder)

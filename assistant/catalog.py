@@ -8,11 +8,11 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -22,7 +22,8 @@ from assistant.embedding import Embedded, SentenceVectors, Vectors
 from assistant.errors import StorageError
 from assistant.late_interaction import NO_TOKENS, TokenVectors
 from assistant.lexical import ChunkTerms, chunk_terms
-from assistant.schema import connect, open_catalogue, open_to_read
+from assistant.schema import connect, damage, damaged_line, is_large, open_catalogue, open_to_read
+from assistant.vector_rows import VectorRow
 
 # SQLite counts characters of TEXT as Python does: Unicode code points.
 _CHUNKS = (
@@ -111,24 +112,60 @@ def vector_key(chunk: Chunk, fingerprint: str) -> str:
 
 
 class Catalog:
-    """Reads and writes the catalogue at `path`. Safe to use from several threads; one process writes."""
+    """Reads and writes the catalogue at `path`. Safe to use from several threads; one process writes.
+
+    `damage` is a line about damage found in a large one after it was opened. `hidden` is set while the vectors are of a model
+    that isn't there: candidates then have vectors of so many zeros.
+    """
 
     def __init__(self, path: Path, read_only: bool = False) -> None:
         """Open the catalogue, making it when it isn't there; with `read_only` the file must be there and is never changed.
 
-        Raises `UserError` when the file is damaged, comes from a newer version, or can't be written.
+        Raises `UserError` when the file is damaged, comes from another version that can't be read, or can't be written.
         """
         self.path = path
         self.revision = 0  # counts the changes to documents, so that what is derived from them knows when it is old
+        self.damage = ""
+        self.hidden = 0
         self._db = open_to_read(path) if read_only else open_catalogue(path)
         self._reader = self._db if read_only else connect(path)  # readers wait for no writer
         self._lock, self._reading = threading.RLock(), threading.RLock()
+        self._checking: tuple[threading.Thread, sqlite3.Connection] | None = None
+        if not read_only and is_large(path):
+            checker = connect(path)
+            thread = threading.Thread(target=self._check, args=[checker], name="check-catalogue", daemon=True)
+            self._checking = thread, checker
+            thread.start()
+
+    def _check(self, db: sqlite3.Connection) -> None:
+        if found := damage(db):
+            self.damage = damaged_line(self.path, found)
 
     def close(self) -> None:
         """Close the file; the catalogue can't be used afterwards."""
+        if self._checking is not None:
+            thread, checker = self._checking
+            while thread.is_alive():
+                checker.interrupt()
+                thread.join(0.05)
+            checker.close()
+            self._checking = None
         with self._lock, self._reading:
             self._reader.close()
             self._db.close()
+
+    def transaction(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Write several things, all or none, from the module that owns them; the others wait."""
+        return self._writing()
+
+    def query(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        """Return rows for the module that owns what it asks for."""
+        return self._rows(query, parameters)
+
+    def stream(self, query: str, parameters: Sequence[object] = ()) -> Iterator[tuple[object, ...]]:
+        """Yield the rows of one moment, without holding them all or keeping other readers waiting."""
+        with closing(open_to_read(self.path)) as db:
+            yield from db.execute(query, tuple(parameters))
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -251,13 +288,18 @@ class Catalog:
 
     def put_vectors(self, vectors: Mapping[str, Embedded]) -> None:
         """Store vectors by key, ahead of the chunks that use them: embedding that was done is kept."""
-        with self._writing() as db:
-            rows = [
-                (key, item.vector.astype("<f4").tobytes(), item.sentences.tobytes(), item.tokens.tobytes())
+        self.put_vector_rows(
+            [
+                VectorRow(key, item.vector.astype("<f4").tobytes(), item.sentences.tobytes(), item.tokens.tobytes())
                 for key, item in vectors.items()
             ]
+        )
+
+    def put_vector_rows(self, rows: Sequence[VectorRow]) -> None:
+        """Store vectors, as `put_vectors` does."""
+        with self._writing() as db:
             db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", rows)
-            db.executemany("INSERT OR IGNORE INTO unused VALUES (?)", [(key,) for key in vectors])
+            db.executemany("INSERT OR IGNORE INTO unused VALUES (?)", [(row.key,) for row in rows])
 
     def has_unused_vectors(self) -> bool:
         """Whether there are vectors that no chunk uses: text was removed since they were last dropped."""
@@ -271,6 +313,7 @@ class Catalog:
             db.execute(
                 "DELETE FROM vectors WHERE key IN (SELECT key FROM unused)"
                 " AND NOT EXISTS (SELECT 1 FROM chunks WHERE vector_key = vectors.key)"
+                " AND NOT EXISTS (SELECT 1 FROM staged_chunks WHERE vector_key = vectors.key)"
             )
             db.execute("DELETE FROM unused")
         with self._lock, suppress(sqlite3.OperationalError):  # somebody is reading: the next time will do
@@ -417,6 +460,8 @@ class Catalog:
         for id, vector, sentences, terms in self._by_chunk("v.vector, v.sentences, c.terms", ids):
             row = np.frombuffer(_bytes(vector), "<f4")
             matrix = np.frombuffer(_bytes(sentences), np.int8).reshape(-1, len(row))
+            if self.hidden:
+                row, matrix = np.zeros(self.hidden, np.float32), np.zeros((len(matrix), self.hidden), np.int8)
             found[str(id)] = Candidate(row, matrix, np.frombuffer(_bytes(terms), "<u4"))
         return found
 
@@ -496,12 +541,18 @@ def _put_document(db: sqlite3.Connection, entry: FileEntry, cut: Cut) -> None:
             *(entry.state.modified, json.dumps(document.warnings), document.language),
         ],
     )
-    ids = _free_ids(db, document.id, cut.chunks)
+    write_chunks(db, cut, "chunks")
+
+
+def write_chunks(db: sqlite3.Connection, cut: Cut, table: Literal["chunks", "staged_chunks"]) -> None:
+    """Replace the chunks of a document in `table`; those that stay the same keep their row."""
+    document = cut.document
+    ids = _free_ids(db, document.id, cut.chunks, table)
     db.execute(
-        "DELETE FROM chunks WHERE document_id = ? AND id NOT IN (SELECT value FROM json_each(?))", [document.id, json.dumps(ids)]
+        f"DELETE FROM {table} WHERE document_id = ? AND id NOT IN (SELECT value FROM json_each(?))", [document.id, json.dumps(ids)]
     )
     db.executemany(
-        "INSERT INTO chunks (id, document_id, start, end, heading, page, sentences, vector_key, terms) VALUES (?,?,?,?,?,?,?,?,?)"
+        f"INSERT INTO {table} (id, document_id, start, end, heading, page, sentences, vector_key, terms) VALUES (?,?,?,?,?,?,?,?,?)"
         " ON CONFLICT(id) DO UPDATE SET start = excluded.start, end = excluded.end, heading = excluded.heading,"
         " page = excluded.page, sentences = excluded.sentences, vector_key = excluded.vector_key, terms = excluded.terms",
         [
@@ -511,13 +562,13 @@ def _put_document(db: sqlite3.Connection, entry: FileEntry, cut: Cut) -> None:
     )
 
 
-def _free_ids(db: sqlite3.Connection, document: str, chunks: Sequence[Chunk]) -> list[str]:
+def _free_ids(db: sqlite3.Connection, document: str, chunks: Sequence[Chunk], table: str) -> list[str]:
     """Return the ids of `chunks`, others for those that a document has which once had this one's name and moved."""
     ids = [chunk.id for chunk in chunks]
     taken = {
         str(row[0])
         for row in db.execute(
-            "SELECT id FROM chunks WHERE document_id != ? AND id IN (SELECT value FROM json_each(?))", [document, json.dumps(ids)]
+            f"SELECT id FROM {table} WHERE document_id != ? AND id IN (SELECT value FROM json_each(?))", [document, json.dumps(ids)]
         )
     }
     return [hashlib.sha256(f"{id}{_MARK}{document}".encode()).hexdigest()[:24] if id in taken else id for id in ids]

@@ -1,4 +1,4 @@
-"""The command line: `assistant serve | ask | search | sync | add | list | show | remove | doctor | eval`.
+"""The command line: `assistant serve | ask | search | sync | add | list | show | remove | doctor | reindex | export | import | eval`.
 
 Exit codes: 0, 1 when some files failed or the question could not be answered, 2 for a mistake by the caller, 130 when it
 was interrupted.
@@ -17,6 +17,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from assistant import maintenance
 from assistant.errors import UserError
 from assistant.settings import SETTINGS, Settings, load_settings, stay_offline
 
@@ -90,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     remove = command("remove", "delete a document from the corpus folder and the index")
     remove.add_argument("id", metavar="ID", help="its name as `assistant list` shows it")
     remove.add_argument("--yes", action="store_true", help="do not ask before deleting the file")
-    command("doctor", "check folders, catalogue, indexes, models and disk")
+    maintenance.add_commands(command)
     command("eval", "measure retrieval and speed: `assistant eval --help` lists the measurements", json=False)
     return parser
 
@@ -542,18 +543,6 @@ def _remove(options: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def _doctor(options: argparse.Namespace, settings: Settings) -> int:
-    from assistant.doctor import examine
-
-    findings = examine(settings, _say)
-    if options.json:
-        _print_json([asdict(finding) for finding in findings])
-    else:
-        for finding in findings:
-            print(f"{'ok  ' if finding.ok else 'FAIL'} {finding.part}: {finding.message}")
-    return 0 if all(finding.ok for finding in findings) else 1
-
-
 _COMMANDS = {
     "serve": _serve,
     "ask": _ask,
@@ -563,7 +552,7 @@ _COMMANDS = {
     "list": _list,
     "show": _show,
     "remove": _remove,
-    "doctor": _doctor,
+    **maintenance.COMMANDS,
 }
 
 

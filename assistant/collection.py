@@ -1,19 +1,20 @@
 """Documents with their chunks, vectors and index in one folder, whatever the documents came from."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from assistant import chunking, lexical
+from assistant import renewal
 from assistant.catalog import Catalog, Cut, DocumentInfo, FileEntry, FileState, vector_key
-from assistant.chunking import Chunk, chunk_document
+from assistant.chunking import Chunk
 from assistant.cross_encoder import RERANKED, Reranker
-from assistant.documents import Document
+from assistant.documents import Document, clean_line
 from assistant.embedding import Embedder, SentenceVectors
-from assistant.errors import DocumentError
+from assistant.errors import DocumentError, UserError
 from assistant.filters import EVERYTHING, Filter
 from assistant.index import Index
 from assistant.languages import usual_language
@@ -26,7 +27,10 @@ _INDEX_BATCH = 500  # chunks written to the indexes at once
 
 
 class Collection:
-    """What can be searched. Documents that were put or removed are found, or not, after `flush`."""
+    """What can be searched. Documents that were put or removed are found, or not, after `flush`.
+
+    `embedder` is the model whose vectors are searched: while another takes its place (`renew`), the one before.
+    """
 
     def __init__(
         self,
@@ -34,37 +38,145 @@ class Collection:
         embedder: Embedder,
         report: Callable[[str], None] = lambda line: None,
         reranker: Reranker | None = None,
+        load: Callable[[str], Embedder | None] = lambda name: None,
     ) -> None:
         """Open or make the catalogue and index in `data`. `report` is called before anything slow.
 
-        `reranker` orders the best passages of mode "full" again. Raises `UserError` when the catalogue can't be used.
+        `reranker` orders the best passages of mode "full" again. `load` gives an embedding model by name, the one that was
+        used before. Raises `UserError` when the catalogue can't be used.
         """
         self.embedder = embedder
         self.reranker = reranker
+        self._wanted: Embedder | None = None  # the model that all documents have yet to be embedded with
+        self._closing = threading.Event()
+        self._mender: threading.Thread | None = None
+        self._problem = ""
         self._writing = threading.RLock()
         self.catalog = Catalog(data / "catalog.sqlite3")
         self._mentions = Mentions(self.catalog)
         self._latest: tuple[tuple[Filter, int], list[str] | None] | None = None  # filter, revision, what it allows
-        self._note_model(report)
+        self._note_makers(load, report)
         report("Opening the index…")
-        self.index = Index(data, self.catalog, embedder)
+        self.index = Index(data, self.catalog, self.embedder)
+        if self.index.incomplete:
+            self._mender = threading.Thread(target=self._mend, name="mend-index", daemon=True)
+            self._mender.start()
 
     def close(self) -> None:
         """Let go of the files."""
+        self._closing.set()
+        if self._mender is not None:
+            self._mender.join()
         self.index.close()
         self.catalog.close()
 
-    def _note_model(self, report: Callable[[str], None]) -> None:
-        """Make every file count as changed when the embedding model or the chunking is another than before."""
-        made_with = {"fingerprint": self.embedder.fingerprint, "chunking": str(chunking.VERSION), "lexical": str(lexical.VERSION)}
-        stored = {name: self.catalog.setting(name) for name in made_with}
-        if stored == made_with:
+    @property
+    def notice(self) -> str:
+        """What the reader should know about the state of search, in one line, or nothing."""
+        if self.catalog.damage or self._problem:
+            return self.catalog.damage or self._problem
+        if self.catalog.hidden:
+            return "The embedding model was changed: until all documents are embedded anew, they are searched by their words only."
+        if self._wanted is not None:
+            return "Documents are being cut and embedded anew: until all are, they are searched as before."
+        if self.index.incomplete:
+            return "The index is being made again: until it is, search is slower and does not look for single words."
+        return ""
+
+    @property
+    def fingerprints(self) -> list[str]:
+        """The fingerprints of the models whose vectors are of use: the one in force, and the one that is to be."""
+        return [embedder.fingerprint for embedder in (self.embedder, self._wanted) if embedder is not None]
+
+    def _mend(self) -> None:
+        try:
+            with self._writing:
+                if self.index.incomplete:
+                    self.index.rebuild(stop=self._closing)
+        except Exception as error:  # whatever the libraries raise when they can't write
+            self._problem = f"The index can't be made again ({clean_line(str(error))}): run 'assistant doctor'."
+
+    def _note_makers(self, load: Callable[[str], Embedder | None], report: Callable[[str], None]) -> None:
+        """Find out whether the stored chunks were made by this embedding model and in this way, and what to search with if not."""
+        wanted, stored = renewal.made_with(self.embedder), renewal.stored_makers(self.catalog)
+        if stored == wanted or self.catalog.count() == 0:
+            renewal.prepare(self.catalog, {})
+            if stored != wanted or not self.catalog.setting("model"):
+                self.catalog.set_settings(
+                    {**wanted, "model": self.embedder.name, **({} if stored == wanted else {"generation": ""})}
+                )
             return
-        if any(stored[name] not in ("", value) for name, value in made_with.items()):
-            report("The embedding model or the way texts are cut changed: everything is indexed again.")
-            for path in self.catalog.files():
-                self.catalog.remove_file(path)
-        self.catalog.set_settings({**made_with, "generation": ""})
+        self._wanted = self.embedder
+        if stored["fingerprint"] == wanted["fingerprint"]:
+            report("The way texts are cut changed: all documents are cut anew.")
+            return
+        before = load(self.catalog.setting("model"))
+        if before is not None and before.fingerprint == stored["fingerprint"]:
+            self.embedder = before
+        else:
+            self.catalog.hidden = self.embedder.dim
+        report("The embedding model changed: all documents are embedded anew, which can be interrupted and goes on where it was.")
+
+    def renew(
+        self, progress: Callable[[int, int, str], None] = lambda done, total, id: None, stop: threading.Event | None = None
+    ) -> bool:
+        """Cut and embed all documents anew when the embedding model or the chunking is another than before.
+
+        Searches go on meanwhile (`notice` says how). `progress` is called with the documents done, all, and the newest one's id.
+        False when `stop` was set before the end; the next time goes on there. Raises `UserError`, and the old model stays in force,
+        when the new one gives no numbers.
+        """
+        wanted = self._wanted
+        if wanted is None:
+            return True
+        makers = renewal.made_with(wanted)
+        renewal.prepare(self.catalog, makers)
+        while True:
+            try:
+                for done, total, id in renewal.stage(self.catalog, wanted, lambda pairs: self._embed_missing(pairs, wanted)):
+                    progress(done, total, id)
+                    if self._closing.is_set() or (stop is not None and stop.is_set()):
+                        return False
+            except DocumentError as error:
+                raise UserError(f"The documents can't be embedded anew, the old index stays: {error}.") from None
+            with self._writing:
+                moment = self._changing_models(wanted)
+                if renewal.put_in_force(self.catalog, {**makers, "model": wanted.name}, moment):
+                    self.index.rebuild()
+                    self.catalog.drop_unused_vectors()
+                    return True
+
+    @contextmanager
+    def _changing_models(self, wanted: Embedder) -> Iterator[None]:
+        with self.index.replacing(wanted.dim):
+            yield
+            self.embedder, self._wanted, self.catalog.hidden = wanted, None, 0
+
+    def reindex(
+        self,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+        embed: bool = False,
+        stop: threading.Event | None = None,
+    ) -> bool:
+        """Make both indexes again from the catalogue, with `embed` after embedding all chunks again; searches go on meanwhile.
+
+        `progress` is called with the chunks done and all. False when `stop` was set before the end: the old indexes stay.
+        """
+        if embed and not self._embed_again(progress, stop):
+            return False
+        with self._writing:
+            return self.index.rebuild(progress, stop)
+
+    def _embed_again(self, progress: Callable[[int, int], None], stop: threading.Event | None) -> bool:
+        ids = self.catalog.chunk_ids()
+        for first in range(0, len(ids), EMBED_BATCH):
+            if self._closing.is_set() or (stop is not None and stop.is_set()):
+                return False
+            with self._writing:
+                chunks = self.catalog.chunks(ids[first : first + EMBED_BATCH])
+                self._embed([(chunk, vector_key(chunk, self.embedder.fingerprint)) for chunk in chunks], self.embedder)
+            progress(min(first + EMBED_BATCH, len(ids)), len(ids))
+        return True
 
     def search(
         self, query: str, limit: int, mode: Mode = "full", filter: Filter = EVERYTHING, earlier: Sequence[str] = ()
@@ -74,8 +186,14 @@ class Collection:
         Documents that the query names are favoured. `earlier` holds the questions asked before it, oldest first.
         Raises `UserError` when the reranker can't be used.
         """
+        with self.index.gate.shared():  # one model from the question to the hits
+            return self._search(query, limit, mode, filter, earlier)
+
+    def _search(self, query: str, limit: int, mode: Mode, filter: Filter, earlier: Sequence[str]) -> list[Hit]:
         documents = self._allowed(filter)
         favoured = self.named(query, filter)
+        if self.catalog.hidden:
+            mode = "lexical"
         reranker = self.reranker if mode == "full" and limit > 0 else None
         depth = max(limit, RERANKED) if reranker else limit
         hits = search(query, depth, self.catalog, self.index, self.embedder, mode, documents, favoured, earlier)
@@ -121,6 +239,9 @@ class Collection:
 
     def passage_vectors(self, hits: Sequence[Hit]) -> list[SentenceVectors]:
         """Return the sentence vectors of each hit; none for one of which a chunk was removed since."""
+        if self.catalog.hidden:
+            embedded = [self.embedder.embed_chunks(hit.parts) for hit in hits]
+            return [np.concatenate([part.sentences for part in parts]) for parts in embedded]
         stored = self.catalog.candidates([part.id for hit in hits for part in hit.parts])
         gone = np.empty((0, self.embedder.dim), np.int8)
         return [np.concatenate([stored[part.id].sentences if part.id in stored else gone for part in hit.parts]) for hit in hits]
@@ -162,19 +283,21 @@ class Collection:
 
         What was embedded before isn't embedded again. Raises `DocumentError`, and puts none, as `put` does.
         """
+        self.renew()
         cut = [[self._cut(document) for document in documents] for _, documents in files]
         with self._writing:
-            self._embed_missing([pair for parts in cut for part in parts for pair in zip(part.chunks, part.keys, strict=True)])
+            pairs = [pair for parts in cut for part in parts for pair in zip(part.chunks, part.keys, strict=True)]
+            self._embed_missing(pairs, self.embedder)
             self.catalog.put_files([(entry, parts) for (entry, _), parts in zip(files, cut, strict=True)])
             if self.catalog.count_behind() >= _INDEX_BATCH:
                 self.index.catch_up()
         return [[list(part.chunks) for part in parts] for parts in cut]
 
     def _cut(self, document: Document) -> Cut:
-        chunks = chunk_document(document, self.embedder.tokenizer, self.embedder.max_tokens)
-        if not chunks:
+        cut = renewal.cut(document, self.embedder)
+        if not cut.chunks:
             raise DocumentError("no text was found in it")
-        return Cut(document, chunks, [vector_key(chunk, self.embedder.fingerprint) for chunk in chunks])
+        return cut
 
     def drop(self, path: str) -> None:
         """Remove a file with its documents, or the note that it failed."""
@@ -198,18 +321,22 @@ class Collection:
         """Return how many chunks are embedded next; what it raises ends the work, and what was embedded is kept."""
         return EMBED_BATCH
 
-    def _embed_missing(self, chunks: Sequence[tuple[Chunk, str]]) -> None:
+    def _embed_missing(self, chunks: Sequence[tuple[Chunk, str]], embedder: Embedder) -> None:
         by_key = {key: chunk for chunk, key in chunks}
         for key in self.catalog.stored_keys(by_key):
             del by_key[key]
-        missing = list(by_key.items())
-        while missing:
+        missing = [(chunk, key) for key, chunk in by_key.items()]
+        done = 0
+        while done < len(missing):
             size = self._next_batch()
-            batch, missing = missing[:size], missing[size:]
-            vectors = self.embedder.embed_chunks([chunk for _, chunk in batch])
-            if not all(np.isfinite(item.vector).all() for item in vectors):
-                raise DocumentError(f"the embedding model {self.embedder.name} gives no numbers for it: choose another model")
-            self.catalog.put_vectors({key: item for (key, _), item in zip(batch, vectors, strict=True)})
+            self._embed(missing[done : done + size], embedder)
+            done += size
+
+    def _embed(self, batch: Sequence[tuple[Chunk, str]], embedder: Embedder) -> None:
+        vectors = embedder.embed_chunks([chunk for chunk, _ in batch])
+        if not all(np.isfinite(item.vector).all() for item in vectors):
+            raise DocumentError(f"the embedding model {embedder.name} gives no numbers for it: choose another model")
+        self.catalog.put_vectors({key: item for (_, key), item in zip(batch, vectors, strict=True)})
 
 
 def _entry(document: Document, state: FileState) -> FileEntry:

@@ -1,11 +1,36 @@
-"""Is everything in order? One finding for each part, with the way to mend it."""
+"""Is everything in order? One finding for each part, with the way to mend it; nothing is changed.
+
+`repair.py` mends what is found here.
+"""
 
 import shutil
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
-from assistant.errors import UserError
+from assistant.audit import faults
+from assistant.catalog import Catalog
+from assistant.catalog_checks import catalogue_faults
+from assistant.dense import DenseIndex
+from assistant.embedding import BUNDLED, Embedder, load_embedder
+from assistant.errors import OwnedError, UserError
+from assistant.index import generation_folder
+from assistant.leftovers import leftovers, size
+from assistant.lexical import LexicalIndex
+from assistant.ownership import Ownership
+from assistant.recovery import damaged_copy, state_of
+from assistant.renewal import made_with, stored_makers
+from assistant.schema import backup_of, damaged_line
 from assistant.settings import Settings
+from assistant.sync import check_folders, planned
+
+_ROOM = 300_000_000  # bytes beside what an index made anew takes
+_MODEL_ROOM = 3_000_000_000  # while the language model has yet to be made
+_MEND = "run 'assistant doctor --repair'"
+
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -17,47 +42,146 @@ class Finding:
     message: str
 
 
-def examine(settings: Settings, report: Callable[[str], None] = lambda line: None) -> list[Finding]:
-    """Check folders, catalogue, indexes, language model and disk; every part is tried, nothing is raised."""
-    from assistant.model_files import BUNDLED, digest_matches
-    from assistant.sync import Corpus
+def examine(settings: Settings, report: Report = lambda line: None) -> list[Finding]:
+    """Check folders, catalogue, indexes, models, disk and what was left behind; every part is tried, nothing is raised or changed.
 
-    findings: list[Finding] = []
+    While another process owns the data folder, only what can be read beside it is checked.
+    """
     try:
-        corpus = Corpus(settings, report)
+        check_folders(settings)
     except UserError as error:
-        findings.append(Finding("corpus and index", False, str(error)))
-    else:
-        documents = corpus.documents()
-        failed = [document for document in documents if document.reason]
-        findings.append(Finding("corpus", True, f"{settings.corpus}, {len(documents) - len(failed)} documents indexed"))
-        findings += [Finding(document.id, False, f"not indexed: {document.reason}") for document in failed]
-        message = "was damaged and has been made again" if corpus.index.rebuilt and documents else "random chunks find themselves"
-        findings.append(Finding("index", corpus.index.check(), f"{corpus.chunk_count()} chunks, {message}"))
-        findings.append(Finding("embedding model", True, f"{corpus.embedder.name}, {corpus.embedder.dim} dimensions"))
-        corpus.close()
-    if settings.extractive:
-        findings.append(Finding("language model", True, "none is used: answers are sentences of the documents"))
-    elif settings.base_url or not settings.embedded:
-        where = settings.base_url or settings.chat_model
-        findings.append(
-            Finding("language model", True, f"{settings.chat_model or 'the first one'} at {where}: ask a question to try it")
-        )
-    elif settings.chat_model == "embedded":
-        path = settings.data / "models" / BUNDLED
-        if not path.exists():
-            findings.append(Finding("language model", True, "is made by the first question"))
-        else:
-            report("Checking the language model…")
-            good = digest_matches(path)
-            findings.append(
-                Finding("language model", good, str(path) if good else f"{path} is damaged: delete it, it is made again")
-            )
-    else:
-        findings.append(_own_model(settings))
-    free = shutil.disk_usage(settings.data if settings.data.exists() else settings.data.anchor).free
-    findings.append(Finding("disk", free > 3e9, f"{free / 1e9:.1f} GB free{'' if free > 3e9 else ': make room, 3 GB are needed'}"))
+        return [Finding("folders", False, str(error))]
+    findings = [Finding("folders", True, f"{settings.corpus} and {settings.data}")]
+    try:
+        owner: Ownership | None = Ownership(settings.data)
+    except OwnedError as error:
+        owner = None
+        findings.append(Finding("owner", True, f"{error} Only what can be read beside it is checked."))
+    try:
+        findings += _examine(settings, owner is not None, report)
+    finally:
+        if owner is not None:
+            owner.release()
     return findings
+
+
+def _examine(settings: Settings, alone: bool, report: Report) -> Iterator[Finding]:
+    embedder, finding = _embedding_model(settings, report)
+    yield finding
+    path = settings.data / "catalog.sqlite3"
+    generation = ""
+    if not path.exists():
+        yield Finding("catalogue", True, "nothing is indexed yet")
+    else:
+        report("Checking the catalogue…")
+        if damage := state_of(path) if alone else "":
+            yield Finding("catalogue", False, damaged_line(path, damage))
+        else:
+            try:
+                with closing(Catalog(path, read_only=True)) as catalog:
+                    generation = catalog.setting("generation")
+                    yield from _contents(settings, catalog, embedder, alone, report)
+            except UserError as error:
+                yield Finding("catalogue", False, str(error))
+    yield _language_model(settings, report)
+    yield _disk(settings)
+    if alone:
+        yield _left_behind(settings, generation)
+    for kept in (damaged_copy(path), backup_of(path)):
+        if kept.exists():
+            yield Finding("old catalogue", True, f"{kept} ({kept.stat().st_size / 1e6:.0f} MB) is kept; delete it when all is well")
+
+
+def _contents(settings: Settings, catalog: Catalog, embedder: Embedder | None, alone: bool, report: Report) -> Iterator[Finding]:
+    documents = catalog.documents()
+    failed = [document for document in documents if document.reason]
+    problems = list(catalogue_faults(catalog))
+    about = f"{len(documents) - len(failed)} documents, {catalog.count()} chunks"
+    yield Finding("catalogue", not problems, f"{'; '.join(problems)}: {_MEND}" if problems else about)
+    yield from (Finding(document.id, False, f"not indexed: {document.reason}") for document in failed)
+    changes = planned(settings)[0]
+    waiting = len(changes.read) + len(changes.same) + len(changes.moved) + len(changes.removed)
+    yield Finding("corpus", True, f"a sync would change {waiting} files" if waiting else "in step with the index")
+    if embedder is not None and catalog.count() and stored_makers(catalog) != made_with(embedder):
+        yield Finding(
+            "chunks",
+            True,
+            f"are of {catalog.setting('model') or 'another model'}; the next sync makes them anew for {embedder.name}",
+        )
+    if alone and not problems:  # an index can only be as sound as what it is compared with
+        report("Checking the index…")
+        yield _index(settings, catalog)
+
+
+def _index(settings: Settings, catalog: Catalog) -> Finding:
+    """Check the indexes in a copy: to open one in place may change it."""
+    if not catalog.count():
+        return Finding("index", True, "there is nothing to find")
+    root = settings.data / "index"
+    folder = generation_folder(root, int(catalog.setting("generation") or 0))
+    if not folder.is_dir():
+        return Finding("index", False, f"{folder} is missing: the next start makes it, or {_MEND}")
+    if behind := catalog.count_behind():
+        return Finding("index", True, f"{behind} chunks have yet to be put into it: the next start does")
+    if shutil.disk_usage(root).free < size(folder) + _ROOM:
+        return Finding("index", False, "there is too little room to check a copy of it: make room")
+    with tempfile.TemporaryDirectory(prefix=".look-", dir=root) as copy:
+        problems = index_faults(folder, Path(copy, "copy"), catalog)
+    if problems:
+        return Finding("index", False, f"{'; '.join(problems)}: the next start makes it again, or {_MEND}")
+    return Finding("index", True, f"{catalog.count()} chunks, by vector and by words; random ones find themselves")
+
+
+def index_faults(folder: Path, copy: Path, catalog: Catalog) -> list[str]:
+    """Return what is wrong with a generation of the indexes, a line each; it is copied to `copy` and looked at there."""
+    try:
+        shutil.copytree(folder, copy)
+        dense = DenseIndex(copy / "dense", make=False)
+        with closing(dense):
+            vector = next(iter(catalog.vectors(catalog.chunk_ids()[:1]).values()))
+            return list(faults(dense, LexicalIndex(copy / "lexical", make=False), catalog, len(vector)))
+    except Exception as error:  # whatever a damaged index raises
+        return [f"it can't be read ({' '.join(str(error).split())[:120]})"]
+
+
+def _embedding_model(settings: Settings, report: Report) -> tuple[Embedder | None, Finding]:
+    if settings.embedding_model == BUNDLED:
+        from assistant.bundled_embedding import is_made, model_state
+
+        report("Checking the embedding model…")
+        try:
+            problem = model_state(settings.data)
+        except UserError as error:
+            problem = str(error)
+        if problem:
+            return None, Finding("embedding model", False, problem)
+        if not is_made(settings.data):
+            return None, Finding("embedding model", True, f"{BUNDLED}, prepared by the first start")
+    try:
+        embedder = load_embedder(settings, report)
+    except UserError as error:
+        return None, Finding("embedding model", False, str(error))
+    return embedder, Finding("embedding model", True, f"{embedder.name}, {embedder.dim} dimensions")
+
+
+def _language_model(settings: Settings, report: Report) -> Finding:
+    from assistant.model_files import BUNDLED as FILE
+    from assistant.model_files import digest_matches
+
+    part = "language model"
+    if settings.extractive:
+        return Finding(part, True, "none is used: answers are sentences of the documents")
+    if settings.base_url or not settings.embedded:
+        where = settings.base_url or settings.chat_model
+        return Finding(part, True, f"{settings.chat_model or 'the first one'} at {where}: ask a question to try it")
+    if settings.chat_model != "embedded":
+        return _own_model(settings)
+    path = settings.data / "models" / FILE
+    if not path.exists():
+        return Finding(part, True, "is made by the first question")
+    report("Checking the language model…")
+    good = digest_matches(path)
+    return Finding(part, good, str(path) if good else f"{path} is damaged: {_MEND}, it is then made again by the first question")
 
 
 def _own_model(settings: Settings) -> Finding:
@@ -69,3 +193,24 @@ def _own_model(settings: Settings) -> Finding:
         return Finding("language model", True, str(model_file(settings)))
     except UserError as error:
         return Finding("language model", False, str(error))
+
+
+def _disk(settings: Settings) -> Finding:
+    from assistant.model_files import BUNDLED as FILE
+
+    free = shutil.disk_usage(settings.data).free
+    need = _ROOM + size(settings.data / "index")  # a new generation is made beside the old one
+    with suppress(OSError):
+        need += (settings.data / "catalog.sqlite3").stat().st_size // 2
+    if settings.chat_model == "embedded" and not (settings.data / "models" / FILE).exists():
+        need += _MODEL_ROOM
+    enough = free >= need
+    return Finding("disk", enough, f"{free / 1e9:.1f} GB free{'' if enough else f': make room, {need / 1e9:.1f} GB are needed'}")
+
+
+def _left_behind(settings: Settings, generation: str) -> Finding:
+    found = leftovers(settings, generation)
+    if not found:
+        return Finding("left behind", True, "nothing")
+    names = ", ".join(path.name for path in found[:5])
+    return Finding("left behind", False, f"{len(found)} files or folders of interrupted work ({names}): {_MEND}")

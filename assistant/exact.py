@@ -41,8 +41,11 @@ class ExactIndex:
         self._table: _Table | None = None
         self._changing = threading.Lock()
 
-    def search(self, vector: Vectors, limit: int, documents: Sequence[str]) -> list[tuple[str, float]]:
-        """Return up to `limit` (chunk id, cosine) of the chunks of `documents` nearest to `vector` `(dim,)`, best first."""
+    def search(self, vector: Vectors, limit: int, documents: Sequence[str] | None) -> list[tuple[str, float]]:
+        """Return up to `limit` (chunk id, cosine) of the chunks nearest to `vector` `(dim,)`, best first; of `documents` if given."""
+        if documents is None:
+            every = self._loaded()
+            return _best(every.ids, np.arange(len(every.ids)), every.vectors @ vector, limit)
         table = self._table
         if table is None:
             few = self._catalog.chunk_ids_of(documents, _FEW + 1)

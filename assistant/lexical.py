@@ -131,9 +131,9 @@ def _document(chunk: Chunk) -> Any:
 
 
 class LexicalIndex:
-    """A Tantivy index of chunks in the folder `path`, made when it isn't there."""
+    """A Tantivy index of chunks in the folder `path`, made when it isn't there; with `make=False` that is an error."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, make: bool = True) -> None:
         from tantivy import Index, SchemaBuilder
 
         schema = (
@@ -143,6 +143,8 @@ class LexicalIndex:
             .add_text_field("text", tokenizer_name="terms", index_option="freq")
             .build()
         )
+        if not make and not Index.exists(str(path)):
+            raise FileNotFoundError(path / "meta.json")
         path.mkdir(parents=True, exist_ok=True)
         self._schema = schema
         self._index = Index(schema, path=str(path))
@@ -174,6 +176,14 @@ class LexicalIndex:
     def count(self) -> int:
         """Return the number of chunks."""
         return int(self._index.searcher().num_docs)
+
+    def missing(self, ids: Sequence[str]) -> int:
+        """Return how many of `ids` are not in the index."""
+        from tantivy import Query
+
+        searcher = self._index.searcher()
+        found = searcher.search(Query.all_query(), max(1, int(searcher.num_docs))).hits
+        return len({*ids} - {str(searcher.doc(address)["id"][0]) for _, address in found})
 
     def idf(self, wanted: Sequence[str]) -> NDArray[np.float32]:
         """Return the inverse document frequency of each term, as BM25 weighs it: over 0, most for terms that no chunk has."""

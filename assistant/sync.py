@@ -19,7 +19,7 @@ from assistant.changes import Changes
 from assistant.collection import EMBED_BATCH, Collection
 from assistant.cross_encoder import load_reranker
 from assistant.documents import Document, check_file, clean_line, corpus_files, supported_suffixes
-from assistant.embedding import load_embedder
+from assistant.embedding import BUNDLED, Embedder, load_embedder
 from assistant.errors import DocumentError, UserError
 from assistant.folder import Listing, compare, disk_of, file_digest, file_state, list_folder
 from assistant.hosts import Address, public
@@ -49,19 +49,19 @@ class Corpus(Collection):
         Raises `UserError` when a folder can't be used and `OwnedError` when another process has it.
         """
         self.settings = settings
-        _check_folders(settings)
+        check_folders(settings)
         self._ownership = Ownership(settings.data)
         self._sandbox = Sandbox(settings.upload_mb * 1_000_000, settings.passwords)
         self._syncing = threading.RLock()  # before `_writing`, where both are needed
         self._stop = threading.Event()  # of the sync that runs
-        self._closing = threading.Event()
         self.report = Report()  # of the sync that runs, or of the last one
         self._answers = 0
         self._asked = -math.inf
         self._patient_until = 0.0
         self._quiet = threading.Condition()
         try:
-            super().__init__(settings.data, load_embedder(settings, report), report, load_reranker(settings))
+            embedder = load_embedder(settings, report)
+            super().__init__(settings.data, embedder, report, load_reranker(settings), lambda name: _earlier(settings, name))
         except BaseException:
             self._ownership.release()
             raise
@@ -135,6 +135,15 @@ class Corpus(Collection):
             return report
 
     def _sync(self, report: Report, progress: Callable[[Report], None]) -> None:
+        def renewing(done: int, total: int, id: str) -> None:
+            report.done, report.total, report.current = done, total, id
+            progress(report)
+            self._begin_group()
+
+        if not self.renew(renewing, self._stop):
+            report.stopped = True
+            return
+        report.done = 0
         listing = list_folder(self.settings.corpus)
         changes = self._changes(listing)
         report.start(changes)
@@ -202,8 +211,7 @@ class Corpus(Collection):
 
     def _write(self, group: Sequence[Read], report: Report) -> list[str]:
         """Write a group of files to the catalogue, or what is wrong with them; returns the ids of the documents."""
-        self._patient_until = time.monotonic() + _PATIENCE
-        self._wait_for_answers()
+        self._begin_group()
         added: list[str] = []
         with self._writing:
             # What was removed or changed since it was read is left to the next sync.
@@ -270,6 +278,10 @@ class Corpus(Collection):
         self._wait_for_answers()
         self._pause()
         return _BESIDE_QUESTIONS if time.monotonic() - self._asked < _LATELY else EMBED_BATCH
+
+    def _begin_group(self) -> None:
+        self._patient_until = time.monotonic() + _PATIENCE
+        self._wait_for_answers()
 
     def _wait_for_answers(self) -> None:
         """Wait while answers are in the making, as long as the patience for this group lasts."""
@@ -344,7 +356,7 @@ class Corpus(Collection):
             if not self.settings.corpus.is_dir():
                 raise DocumentError(f"the corpus folder {self.settings.corpus} is not there; is its disk connected?")
             with self._writing:
-                target, is_new = self._free_name(source, id)
+                target, is_new = self.free_name(file_digest(source), id)
                 if is_new:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     self._copy(source, target)
@@ -364,10 +376,12 @@ class Corpus(Collection):
         finally:
             part.unlink(missing_ok=True)  # on a full disk part of it was written
 
-    def _free_name(self, source: Path, id: str) -> tuple[Path, bool]:
-        """Return where to put a file, and whether nothing is there yet; what is there has the same content."""
+    def free_name(self, content: str, id: str) -> tuple[Path, bool]:
+        """Return where to put a file called `id` with the SHA-256 `content`, and whether nothing is there yet.
+
+        What is there has the same content.
+        """
         target = self.settings.corpus / id
-        content = file_digest(source)
         number = 2
         while target.exists() and file_digest(target) != content:
             stem = Path(id)
@@ -428,6 +442,16 @@ def _readers(settings: Settings) -> dict[str, str]:
     return {"loaders": str(VERSION), "limits": f"{settings.upload_mb} MB, {len(settings.passwords)} passwords"}
 
 
+def _earlier(settings: Settings, name: str) -> Embedder | None:
+    """Return the embedding model that was used before; None when it can't be loaded any more."""
+    if Path(name).is_absolute() and not Path(name).exists():
+        return None  # the hub need not be asked for it
+    try:
+        return load_embedder(replace(settings, embedding_model=name or BUNDLED))
+    except UserError:
+        return None
+
+
 def _row(read: Read) -> tuple[FileEntry, Sequence[Document]]:
     assert read.loaded is not None
     entry = FileEntry(read.id, read.state, read.loaded.sha256, warnings=read.loaded.warnings, seconds=read.seconds)
@@ -469,7 +493,8 @@ def _check_corpus(corpus: Path) -> None:
         raise UserError(f"The corpus folder {corpus} can't be read: check its permissions.")
 
 
-def _check_folders(settings: Settings) -> None:
+def check_folders(settings: Settings) -> None:
+    """Make the data folder; raises `UserError` when it or the corpus folder can't be used."""
     corpus, data = settings.corpus, settings.data
     _check_corpus(corpus)
     if data == corpus or data.is_relative_to(corpus):

@@ -18,6 +18,8 @@ from tests.scripted_server import ScriptedServer, serving
 
 if TYPE_CHECKING:
     from assistant.answer import Assistant
+    from assistant.chunking import Chunk
+    from assistant.embedding import Embedded
 
 ROOT = Path(__file__).parents[1]
 
@@ -99,6 +101,22 @@ def write_documents(folder: Path, documents: Mapping[str, str]) -> Path:
 def corpus(tmp_path: Path) -> WriteCorpus:
     """Write documents into the corpus folder that `settings` names."""
     return lambda documents: write_documents(tmp_path / "corpus", documents)
+
+
+@pytest.fixture
+def chunks_embedded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many chunks the bundled model embeds, one number for each time it is asked."""
+    from assistant.bundled_embedding import BundledEmbedder
+
+    counts: list[int] = []
+    real = BundledEmbedder.embed_chunks
+
+    def counted(self: "BundledEmbedder", chunks: "Sequence[Chunk]") -> "list[Embedded]":
+        counts.append(len(chunks))
+        return real(self, chunks)
+
+    monkeypatch.setattr(BundledEmbedder, "embed_chunks", counted)
+    return counts
 
 
 @pytest.fixture

@@ -58,6 +58,7 @@ def test_the_examination_notices_vectors_and_words_that_are_gone(corpus: Corpus)
     dense.update([], np.empty((0, 384), np.float32), [chunks[0].id])
     assert found(corpus) == {"lost", "broken"}
     corpus.index.rebuild()
+    assert corpus.index._lexical is not None
     corpus.index._lexical.update([], [chunk.id for chunk in chunks if chunk.document_id == "2.md"])
     assert found(corpus) == {"lost", "broken"}
 

@@ -35,6 +35,7 @@ def holders(data: Path, word: str) -> Iterator[str]:
 
 def in_dictionary(corpus: Corpus, word: str) -> bool:
     """Whether Tantivy's dictionary has a word; there it stands in pieces that a search of the file's bytes may miss."""
+    assert corpus.index._lexical is not None
     return bool(corpus.index._lexical._index.searcher().doc_freq("text", word))
 
 

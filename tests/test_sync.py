@@ -154,7 +154,7 @@ def test_vectors_lost_while_the_count_stays_right_are_noticed(settings: MakeSett
     corpus.close()
 
 
-def test_another_embedding_model_indexes_everything_again(settings: MakeSettings) -> None:
+def test_another_embedding_model_embeds_everything_again(settings: MakeSettings) -> None:
     options = settings()
     write(options)
     corpus = Corpus(options)
@@ -163,8 +163,9 @@ def test_another_embedding_model_indexes_everything_again(settings: MakeSettings
     corpus.close()
     lines: list[str] = []
     corpus = Corpus(options, lines.append)
-    assert any("embedding model" in line for line in lines)
-    assert corpus.sync().done == 3
+    assert any("embedding model" in line for line in lines) and corpus.notice
+    assert corpus.sync().unchanged == 3
+    assert corpus.catalog.setting("fingerprint") == corpus.embedder.fingerprint and not corpus.notice
     assert found(corpus, "wild yeast")[0] == "bread.html"
     corpus.close()
 

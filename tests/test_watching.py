@@ -210,6 +210,7 @@ def test_closing_in_the_middle_of_an_indexing_keeps_what_was_done(settings: Call
         report = watching.report
         index = opened.index
         assert report.over and report.stopped and 0 < report.done < 12
-        assert index._dense is not None and (index._dense.count(), index._lexical.count()) == (opened.chunk_count(),) * 2
+        assert index._dense is not None and index._lexical is not None
+        assert (index._dense.count(), index._lexical.count()) == (opened.chunk_count(),) * 2
         assert index.check()
         assert opened.sync().unchanged == report.done

@@ -106,7 +106,7 @@ def _ghosts(corpus: Corpus, gone: set[str]) -> Iterator[str]:
 
 def _doubled(corpus: Corpus) -> Iterator[str]:
     index, ids = corpus.index, corpus.catalog.chunk_ids()
-    assert index._dense is not None
+    assert index._dense is not None and index._lexical is not None
     dense = index._dense._collection.get(include=[])["ids"]
     many = 2 * len(ids) + 10
     lexical = [id for id, _ in index._lexical._found(Query.all_query(), many, None)]

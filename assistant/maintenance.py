@@ -1,0 +1,128 @@
+"""The commands that look after the data folder: `assistant doctor | reindex | export | import`."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from assistant.errors import UserError
+from assistant.settings import Settings
+
+AddCommand = Callable[[str, str], argparse.ArgumentParser]
+
+
+def add_commands(command: AddCommand) -> None:
+    """Add the parsers of these commands; `command` takes a name and what it does."""
+    doctor = command("doctor", "check folders, catalogue, indexes, models and disk")
+    doctor.add_argument("--repair", action="store_true", help="mend what is found, from what can be read and the corpus folder")
+    reindex = command("reindex", "make both indexes again from the catalogue")
+    reindex.add_argument("--embed", action="store_true", help="embed everything again too, which takes much longer")
+    export = command("export", "write all documents and their vectors to one file")
+    export.add_argument("file", metavar="FILE", type=Path)
+    export.add_argument("--force", action="store_true", help="replace the file when it is there")
+    imported = command("import", "add the documents of an export, with their vectors when they fit")
+    imported.add_argument("file", metavar="FILE", type=Path)
+
+
+def _say(line: str) -> None:
+    if sys.stderr.isatty():
+        print(line, file=sys.stderr)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _doctor(options: argparse.Namespace, settings: Settings) -> int:
+    from assistant.doctor import examine
+    from assistant.repair import repair
+
+    mended: list[str] = []
+    if options.repair:
+        for line in repair(settings, _say):
+            mended.append(line)
+            if not options.json:
+                print(f"mended: {line}")
+    findings = examine(settings, _say)
+    if options.json:
+        shown = [asdict(finding) for finding in findings]
+        _print_json({"mended": mended, "findings": shown} if options.repair else shown)
+    else:
+        for finding in findings:
+            print(f"{'ok  ' if finding.ok else 'FAIL'} {finding.part}: {finding.message}")
+    return 0 if all(finding.ok for finding in findings) else 1
+
+
+def _reindex(options: argparse.Namespace, settings: Settings) -> int:
+    from assistant.sync import Corpus
+
+    with closing(Corpus(settings, _say)) as corpus, _bar("Indexing", "chunk") as progress:
+        corpus.reindex(progress, options.embed)
+        chunks = corpus.chunk_count()
+    if options.json:
+        _print_json({"chunks": chunks})
+    else:
+        print(f"{chunks} chunks, both indexes are new.")
+    return 0
+
+
+def _export(options: argparse.Namespace, settings: Settings) -> int:
+    from assistant.transfer import export_corpus
+
+    manifest = export_corpus(settings, options.file, options.force)
+    size = options.file.stat().st_size
+    if options.json:
+        _print_json({"files": manifest.files, "vectors": manifest.vectors, "bytes": size})
+    else:
+        print(f"{manifest.files} files and {manifest.vectors} vectors of {manifest.model} in {options.file}, {size / 1e6:.1f} MB.")
+    return 0
+
+
+def _import(options: argparse.Namespace, settings: Settings) -> int:
+    from assistant.sync import Corpus
+    from assistant.transfer import import_corpus, read_manifest
+
+    manifest = read_manifest(options.file)  # before the models are loaded
+    with closing(Corpus(settings, _say)) as corpus:
+        results = list(import_corpus(corpus, options.file))
+        if manifest.vectors and manifest.fingerprint not in corpus.fingerprints:
+            print(
+                f"assistant: the vectors are of another embedding model ({manifest.model}), so the documents are embedded anew; to keep"
+                " them, set ASSISTANT_EMBEDDING_MODEL to it and import again.",
+                file=sys.stderr,
+            )
+        report = corpus.sync()
+    if report.problem:
+        raise UserError(report.problem)
+    failed = [result for result in [*results, *report.results] if not result.ok]
+    for result in failed:
+        print(f"assistant: {result.id} was not imported: {result.message}.", file=sys.stderr)
+    if options.json:
+        _print_json({"files": [asdict(result) for result in results], "failed": [asdict(result) for result in report.failed]})
+    else:
+        print(
+            f"{sum(result.message == 'imported' for result in results)} files imported, {report.chunks} chunks, {report.seconds:.1f} s."
+        )
+    return 1 if failed else 0
+
+
+@contextmanager
+def _bar(title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    from tqdm import tqdm
+
+    with tqdm(desc=title, unit=unit, disable=None, leave=False, delay=2) as bar:
+
+        def progress(done: int, total: int) -> None:
+            if done < bar.n:  # from the vectors to the indexes
+                bar.reset()
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield progress
+
+
+COMMANDS = {"doctor": _doctor, "reindex": _reindex, "export": _export, "import": _import}
