@@ -100,7 +100,7 @@ def ask(
     if plan is not None:
         hits = plan.hits
     else:
-        hits = cited_hits(turns) if about else collection.passages(question, settings.passages, filter=filter, earlier=earlier)
+        hits = cited_hits(turns) if about else collection.passages_and_others(question, settings.passages, filter, earlier)
     answer = Answer(question, passages=tuple(hits), state="reading", seconds_to_passages=now())
     yield answer
     ready = _without_model(answer, about, turns, collection, settings, filter)
@@ -151,7 +151,7 @@ def _write(
         elif about:
             messages = conversation_messages(question, about, turns, settings, tokenizer)
         else:
-            messages, shown = build_messages(question, shown, turns, settings, tokenizer)
+            messages, shown = build_messages(question, [hit for hit in shown if not hit.beside], turns, settings, tokenizer)
         answer = replace(answer, read=len(shown))
         grounding = (Retelling if about else Grounding)(shown, collection.passage_vectors(shown), collection.embedder)
         with closing(chat_model.stream(messages, draft=not about and plan is None)) as stream:
@@ -195,6 +195,8 @@ def _write(
     if plan or written.code:
         return answer
     left = Grounded(answer.text, answer.statements, answer.citations)  # without statements when it is a refusal now
+    if len(shown) < len(answer.passages):  # what wasn't read may say otherwise
+        grounding = Grounding(answer.passages, collection.passage_vectors(answer.passages), collection.embedder)
     elsewhere = other_values(question, left, grounding, "\n".join(turn.question for turn in turns))
     return sound(replace(answer, elsewhere=elsewhere), level)
 

@@ -1,5 +1,6 @@
 """The corpus folder and the index kept in step: new, changed, moved, doubled and removed files."""
 
+import math
 import os
 import shutil
 import threading
@@ -15,7 +16,7 @@ from tempfile import TemporaryDirectory
 from assistant.addresses import forget, keep
 from assistant.catalog import Catalog, Cut, FileEntry, FileState
 from assistant.changes import Changes
-from assistant.collection import Collection
+from assistant.collection import EMBED_BATCH, Collection
 from assistant.cross_encoder import load_reranker
 from assistant.documents import Document, check_file, clean_line, corpus_files, has_tesseract, supported_suffixes
 from assistant.embedding import BUNDLED, Embedder, load_embedder
@@ -33,8 +34,10 @@ from assistant.web import fetch
 _FREE_BYTES = 200_000_000  # below this nothing is written
 _TOGETHER = 40_000  # characters that are embedded and written together
 _ADDED_TOGETHER = 32  # files copied before they are indexed
+_LATELY = 60.0  # seconds since the last question
+_BESIDE_QUESTIONS = 4  # chunks embedded at once when there was one
 _PART = ".assistant.part"  # in the corpus folder: what is being copied into it
-_PATIENCE = 30.0  # seconds that a group waits for answers in the making
+_PATIENCE = 30.0  # seconds that a group, in all its batches, waits for answers in the making
 
 
 class _Stop(threading.Event):
@@ -65,6 +68,8 @@ class Corpus(Collection):
         self.report = Report(over=True)  # of the sync that runs, or of the last one
         self.last_report: Report | None = None  # of the last one that found something to do
         self._answers = 0
+        self._asked = -math.inf
+        self._patient_until = 0.0
         self._quiet = threading.Condition()
         try:
             embedder = load_embedder(settings, report)
@@ -103,6 +108,7 @@ class Corpus(Collection):
         """Let a sync pause meanwhile: an answer is being written, which needs the processor."""
         with self._quiet:
             self._answers += 1
+            self._asked = time.monotonic()
         try:
             yield
         finally:
@@ -146,7 +152,7 @@ class Corpus(Collection):
         def renewing(done: int, total: int, id: str) -> None:
             report.done, report.total, report.current = done, total, id
             progress(report)
-            self._wait_for_answers()
+            self._begin_group()
 
         if not self.renew(renewing, self._stop):
             report.stopped = True
@@ -223,7 +229,7 @@ class Corpus(Collection):
 
     def _write(self, group: Sequence[Read], report: Report) -> list[str]:
         """Write a group of files to the catalogue, or what is wrong with them; returns the ids of the documents."""
-        self._wait_for_answers()
+        self._begin_group()
         added: list[str] = []
         with self._writing:
             # What was removed or changed since it was read is left to the next sync.
@@ -281,10 +287,24 @@ class Corpus(Collection):
             self.index.rebuild()
             return self.index.finds(chunks)
 
+    def _next_batch(self) -> int:
+        """Make way for answers, then return how many chunks to embed; raises `Stopped` when the sync is to end.
+
+        They are few while somebody asks now and then: a question waits until they are done.
+        """
+        self._pause()
+        self._wait_for_answers()
+        self._pause()
+        return _BESIDE_QUESTIONS if time.monotonic() - self._asked < _LATELY else EMBED_BATCH
+
+    def _begin_group(self) -> None:
+        self._patient_until = time.monotonic() + _PATIENCE
+        self._wait_for_answers()
+
     def _wait_for_answers(self) -> None:
-        end = time.monotonic() + _PATIENCE
+        """Wait while answers are in the making, as long as the patience for this group lasts."""
         with self._quiet:
-            while self._answers and not self._stopping() and time.monotonic() < end:
+            while self._answers and not self._stopping() and time.monotonic() < self._patient_until:
                 self._quiet.wait(0.2)
 
     def _path(self, id: str) -> Path:
