@@ -5,17 +5,21 @@ import os
 import shutil
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Collection as Container
+from concurrent.futures import Future
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, TypeVar, cast
 
 from assistant.addresses import forget, keep
 from assistant.catalog import Catalog, Cut, FileEntry, FileState
-from assistant.changes import Changes
+from assistant.changes import Changes, content_key
 from assistant.collection import EMBED_BATCH, Collection
 from assistant.cross_encoder import load_reranker
 from assistant.documents import Document, check_file, clean_line, corpus_files, has_tesseract, supported_suffixes
@@ -30,6 +34,8 @@ from assistant.schema import backup_of
 from assistant.settings import Settings
 from assistant.stream import Read, Stopped, read_ahead
 from assistant.web import fetch
+
+T = TypeVar("T")
 
 _FREE_BYTES = 200_000_000  # below this nothing is written
 _TOGETHER = 40_000  # characters that are embedded and written together
@@ -51,6 +57,31 @@ class _Stop(threading.Event):
         return super().is_set() or (self._other is not None and self._other.is_set())
 
 
+class _Task(Future[Any]):
+    """What one thread wants done and another does."""
+
+    def __init__(self, job: Callable[[], object]) -> None:
+        super().__init__()
+        self.job = job
+
+
+@contextmanager
+def _told(report: Report) -> Iterator[None]:
+    """Note in `report` what ends a sync early."""
+    try:
+        yield
+    except Stopped:  # before anything was written
+        report.stopped = True
+    except UserError as error:
+        report.problem = str(error)
+    except OSError as error:
+        report.problem = (
+            f"The index can't be written ({_one_line(error)}): what was done is kept, make room or mend it and sync again."
+        )
+    finally:
+        report.end()
+
+
 class Corpus(Collection):
     """The documents of one corpus folder with their index. One process owns it until `close`."""
 
@@ -64,6 +95,8 @@ class Corpus(Collection):
         self._ownership = Ownership(settings.data)
         self._sandbox = Sandbox(settings.upload_mb * 1_000_000, settings.passwords)
         self._syncing = threading.RLock()  # before `_writing`, where both are needed
+        self._urgent: deque[_Task] = deque()  # what is done between two groups of a sync
+        self._held: dict[tuple[str, str], str] = {}  # content that came so, and where it is
         self._stop = _Stop(None)  # of the sync that runs
         self.report = Report(over=True)  # of the sync that runs, or of the last one
         self.last_report: Report | None = None  # of the last one that found something to do
@@ -131,22 +164,49 @@ class Corpus(Collection):
         """
         with self._syncing:
             self._stop = _Stop(stop)
+            self._held.clear()
             self.report = report = Report()
             try:
-                self._sync(report, progress)
-            except Stopped:  # before anything was written
-                report.stopped = True
-            except UserError as error:
-                report.problem = str(error)
-            except OSError as error:
-                report.problem = (
-                    f"The index can't be written ({_one_line(error)}): what was done is kept, make room or mend it and sync again."
-                )
+                with _told(report):
+                    self._sync(report, progress)
             finally:
-                report.end()
                 self._stop = _Stop(None)
                 self.last_report = self.last_report if report.idle else report
             return report
+
+    def _sync_some(self, ids: Container[str]) -> Report:
+        """Index only the files of `ids`: alone, or between two groups of a sync that runs."""
+        report = Report()
+        with _told(report):
+            listing = list_folder(self.settings.corpus)
+            self._bring(self._changes(listing, self._pause).only(ids), listing.paths, report)
+            known = self.catalog.files()
+            # A sync that goes on afterwards may be about to read the same content under another name.
+            self._held |= {content_key(id, known[id].sha256): id for id in ids if id in known and not known[id].reason}
+        if report.stopped:
+            report.problem = "the sync was stopped"
+        return report
+
+    def _soon(self, job: Callable[[], T]) -> T:
+        """Do what needs `_syncing`: at once, or after the group that a running sync is at, which may go on for long."""
+        task = _Task(job)
+        self._urgent.append(task)
+        while not task.done():
+            if self._syncing.acquire(timeout=0.1):
+                try:
+                    self._do_urgent()
+                finally:
+                    self._stop = _Stop(None)
+                    self._syncing.release()
+        return cast(T, task.result())
+
+    def _do_urgent(self) -> None:
+        while self._urgent:
+            task = self._urgent.popleft()
+            try:
+                task.set_result(task.job())
+            except BaseException as error:  # told to whoever waits for it
+                task.set_exception(error)
 
     def _sync(self, report: Report, progress: Callable[[Report], None]) -> None:
         def renewing(done: int, total: int, id: str) -> None:
@@ -159,7 +219,16 @@ class Corpus(Collection):
             return
         report.done = 0
         listing = list_folder(self.settings.corpus)
-        changes = self._changes(listing, self._pause)
+        self._bring(self._changes(listing, self._pause), listing.paths, report, progress)
+        if not report.stopped and not report.problem:
+            backup_of(self.catalog.path).unlink(missing_ok=True)
+            self._note_disk(report)
+        progress(report)
+
+    def _bring(
+        self, changes: Changes, paths: Mapping[str, Path], report: Report, progress: Callable[[Report], None] = lambda report: None
+    ) -> None:
+        """Bring the collection in step with `changes`; `paths` are the files' own by their ids."""
         report.start(changes)
         with self._writing:
             if changes.touched:
@@ -170,25 +239,22 @@ class Corpus(Collection):
         report.results += [FileResult(entry.path, True, f"was {old}") for old, entry in changes.moved.items()]
         added: list[str] = []
         try:
-            for group in self._groups(changes, listing.paths, report):
+            for group in self._groups(changes, paths, report):
                 added += self._write(group, report)
                 progress(report)
+                self._do_urgent()
         except Stopped:
             with self._writing:  # no flush: it would drop what was embedded of the file that is being written
                 self.index.catch_up()
         else:
             if not report.problem:
-                self._write_copies(changes, listing.paths, report)
+                self._write_copies(changes, paths, report)
             self.flush()
         if not self._check_canaries(added):
             report.problem = "A new document can't be found by its own words, even in an index made anew: run 'assistant doctor'."
         report.problem = report.problem or changes.problem
         report.stopped = self._stopping() and report.done < report.total
-        if not report.stopped and not report.problem:
-            backup_of(self.catalog.path).unlink(missing_ok=True)
-            self._note_disk(report)
         report.end()
-        progress(report)
 
     def stop_sync(self) -> None:
         """Have the sync that runs end soon, whoever started it; what it did is kept."""
@@ -222,6 +288,10 @@ class Corpus(Collection):
             if free := _lack_of_space(self.settings.data, read.state.size):
                 report.problem = f"Only {free / 1e6:.0f} MB of disk are free: make room and sync again; what was done is kept."
                 break
+            holder = self._held.get(content_key(read.id, read.loaded.sha256), read.id) if read.loaded else read.id
+            if read.loaded and holder != read.id:
+                changes.same[read.id] = FileEntry(read.id, read.state, read.loaded.sha256, same_as=holder)
+                continue
             group.append(read)
             size += read.characters
         if group:
@@ -321,9 +391,9 @@ class Corpus(Collection):
             yield from self._add_some(some)
 
     def _add_some(self, some: Sequence[tuple[Path, str]]) -> list[FileResult]:
-        with self._syncing:  # another sync must not take them, or they would be missing in the report of this one
+        def adding() -> list[FileResult]:  # another sync must not take them, or they would be missing in the report of this one
             placed = [self._place(source, id) for source, id in some]
-            report = self.sync()
+            report = self._sync_some({result.id for result, _ in placed if result.ok})
             by_id = {result.id: result for result in report.results}
             results = []
             for result, is_new in placed:
@@ -335,6 +405,8 @@ class Corpus(Collection):
                     self.remove(result.id)
                 results.append(indexed if result.ok else result)
             return results
+
+        return self._soon(adding)
 
     def add_url(self, url: str, allowed: Callable[[Address], bool] = public) -> FileResult:
         """Fetch what lies at `url` once, keep it as a file in the corpus folder with a note of its address, and index it.
@@ -350,12 +422,14 @@ class Corpus(Collection):
                 first.write_bytes(snapshot.data)
                 self._sandbox.load(first, snapshot.name)
             _check_corpus(self.settings.corpus)
-            with self._syncing:
-                path = keep(self.settings.corpus, snapshot)
-                report = self.sync()
+
+            def keeping() -> tuple[str, Report]:
+                id = keep(self.settings.corpus, snapshot).relative_to(self.settings.corpus).as_posix()
+                return id, self._sync_some({id})
+
+            id, report = self._soon(keeping)
         except UserError as error:
             return FileResult(url, False, str(error))
-        id = path.relative_to(self.settings.corpus).as_posix()
         indexed = next((result for result in report.results if result.id == id), None)
         if indexed is None and (report.problem or report.stopped):
             return FileResult(id, False, report.problem or "it was fetched, and is indexed by the next sync")
