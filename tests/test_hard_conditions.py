@@ -48,7 +48,11 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def read_only(disk: Path) -> None:
-    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    """Make the file system read-only, once Chroma's threads have closed the files that were open for writing."""
+    until = time.monotonic() + 30
+    while (ran := subprocess.run(["mount", "-o", "remount,ro", str(disk)], capture_output=True, text=True)).returncode:
+        assert time.monotonic() < until, ran.stderr
+        time.sleep(0.1)
 
 
 def in_order(corpus: Corpus) -> bool:
