@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assistant.abstention import features
+from assistant.addresses import Address, addresses
 from assistant.catalog import DocumentInfo
 from assistant.changes import Changes
 from assistant.chat_model import ChatModel, Output
+from assistant.chunking import Chunk
 from assistant.collection import Collection
 from assistant.elsewhere import other_values
 from assistant.errors import ModelError, UserError
@@ -277,9 +279,41 @@ class Assistant:
         """Return what is indexed, by name, then what failed."""
         return self.corpus.documents()
 
+    def document_count(self) -> int:
+        """Return how many documents there are, those that failed included."""
+        return self.corpus.catalog.document_count()
+
+    @property
+    def revision(self) -> int:
+        """Another number whenever the documents changed."""
+        return self.corpus.catalog.revision
+
+    def chunks(self, id: str, first: int, limit: int) -> list[Chunk]:
+        """Return at most `limit` chunks of a document in the order of its text, from number `first` (from 0)."""
+        return self.corpus.catalog.chunks_of(id, first, limit)
+
+    def address(self, file: str) -> Address | None:
+        """Return where on the web a file came from, if it did."""
+        known = self.corpus.catalog.files().get(file)
+        return addresses(self.settings.corpus).get(known.sha256) if known else None
+
     def sync(self, progress: Callable[[Report], None] = lambda report: None, stop: threading.Event | None = None) -> Report:
         """Bring the index in step with the corpus folder, as `Corpus.sync` does."""
         return self.corpus.sync(progress, stop)
+
+    @property
+    def report(self) -> Report:
+        """The report of the sync that runs, whoever started it, or of the last one."""
+        return self.corpus.report
+
+    @property
+    def last_report(self) -> Report | None:
+        """The report of the last sync that found something to do."""
+        return self.corpus.last_report
+
+    def stop_sync(self) -> None:
+        """Have the sync that runs end soon; what it did is kept, and the next one goes on there."""
+        self.corpus.stop_sync()
 
     def watch(
         self,

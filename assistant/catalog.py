@@ -378,6 +378,11 @@ class Catalog:
         rows = self._rows(f"SELECT {_COPY_NAME} FROM {_COPIES} AND d.id = ? ORDER BY 1", [id])
         return [str(row[0]) for row in rows]
 
+    def document_count(self) -> int:
+        """Return how many documents and failed files there are."""
+        query = "SELECT (SELECT count(*) FROM documents) + (SELECT count(*) FROM files WHERE reason != '')"
+        return int(str(self._rows(query)[0][0]))
+
     def titles(self) -> list[tuple[str, str]]:
         """Return (id, title) of all documents."""
         return [(str(id), str(title)) for id, title in self._rows("SELECT id, title FROM documents")]
@@ -441,6 +446,11 @@ class Catalog:
             for row in self._rows(_CHUNKS.format(f"c.id IN ({marks})"), part):
                 found[str(row[0])] = _chunk(row)
         return [found[id] for id in ids if id in found]
+
+    def chunks_of(self, document: str, first: int = 0, limit: int = -1) -> list[Chunk]:
+        """Return the chunks of a document in the order of its text, from number `first` (from 0), at most `limit` unless negative."""
+        rows = self._rows(_CHUNKS.format("c.document_id = ? ORDER BY c.start LIMIT ? OFFSET ?"), [document, limit, first])
+        return [_chunk(row) for row in rows]
 
     def _by_chunk(self, columns: str, ids: Sequence[str]) -> Iterator[tuple[object, ...]]:
         """Yield rows of a chunk's id and `columns` of its chunk `c` and vectors `v`, in no order."""

@@ -18,7 +18,7 @@ from assistant.catalog import Catalog, Cut, FileEntry, FileState
 from assistant.changes import Changes
 from assistant.collection import EMBED_BATCH, Collection
 from assistant.cross_encoder import load_reranker
-from assistant.documents import Document, check_file, clean_line, corpus_files, supported_suffixes
+from assistant.documents import Document, check_file, clean_line, corpus_files, has_tesseract, supported_suffixes
 from assistant.embedding import BUNDLED, Embedder, load_embedder
 from assistant.errors import DocumentError, UserError
 from assistant.folder import Listing, compare, disk_of, file_digest, file_state, list_folder
@@ -40,6 +40,17 @@ _PART = ".assistant.part"  # in the corpus folder: what is being copied into it
 _PATIENCE = 30.0  # seconds that a group, in all its batches, waits for answers in the making
 
 
+class _Stop(threading.Event):
+    """Set when it is set itself, or `other` is."""
+
+    def __init__(self, other: threading.Event | None) -> None:
+        super().__init__()
+        self._other = other
+
+    def is_set(self) -> bool:
+        return super().is_set() or (self._other is not None and self._other.is_set())
+
+
 class Corpus(Collection):
     """The documents of one corpus folder with their index. One process owns it until `close`."""
 
@@ -53,8 +64,9 @@ class Corpus(Collection):
         self._ownership = Ownership(settings.data)
         self._sandbox = Sandbox(settings.upload_mb * 1_000_000, settings.passwords)
         self._syncing = threading.RLock()  # before `_writing`, where both are needed
-        self._stop = threading.Event()  # of the sync that runs
-        self.report = Report()  # of the sync that runs, or of the last one
+        self._stop = _Stop(None)  # of the sync that runs
+        self.report = Report(over=True)  # of the sync that runs, or of the last one
+        self.last_report: Report | None = None  # of the last one that found something to do
         self._answers = 0
         self._asked = -math.inf
         self._patient_until = 0.0
@@ -106,10 +118,10 @@ class Corpus(Collection):
 
     def changes(self) -> Changes:
         """Return what a sync would do now. Reads only files that changed, and writes nothing."""
-        return self._changes(list_folder(self.settings.corpus))
+        return self._changes(list_folder(self.settings.corpus), lambda: None)
 
-    def _changes(self, listing: Listing) -> Changes:
-        return compare(listing, self.catalog.files(), self.catalog.setting("disk"), self._pause)
+    def _changes(self, listing: Listing, pause: Callable[[], None]) -> Changes:
+        return compare(listing, self.catalog.files(), self.catalog.setting("disk"), pause)
 
     def sync(self, progress: Callable[[Report], None] = lambda report: None, stop: threading.Event | None = None) -> Report:
         """Index new and changed files, rename moved ones, drop removed ones; a file that fails never stops the others.
@@ -118,7 +130,7 @@ class Corpus(Collection):
         and the next one goes on there. One at a time: a second waits for the first.
         """
         with self._syncing:
-            self._stop = stop or threading.Event()
+            self._stop = _Stop(stop)
             self.report = report = Report()
             try:
                 self._sync(report, progress)
@@ -132,6 +144,8 @@ class Corpus(Collection):
                 )
             finally:
                 report.end()
+                self._stop = _Stop(None)
+                self.last_report = self.last_report if report.idle else report
             return report
 
     def _sync(self, report: Report, progress: Callable[[Report], None]) -> None:
@@ -145,7 +159,7 @@ class Corpus(Collection):
             return
         report.done = 0
         listing = list_folder(self.settings.corpus)
-        changes = self._changes(listing)
+        changes = self._changes(listing, self._pause)
         report.start(changes)
         with self._writing:
             if changes.touched:
@@ -175,6 +189,10 @@ class Corpus(Collection):
             self._note_disk(report)
         report.end()
         progress(report)
+
+    def stop_sync(self) -> None:
+        """Have the sync that runs end soon, whoever started it; what it did is kept."""
+        self._stop.set()
 
     def _note_disk(self, report: Report) -> None:
         """Remember on which disk the files are, so that a folder emptied by unmounting it is noticed."""
@@ -310,8 +328,8 @@ class Corpus(Collection):
             results = []
             for result, is_new in placed:
                 indexed = by_id.get(result.id, result)
-                if report.problem and indexed is result and result.id not in self.catalog.files():
-                    waiting = f"it lies in the corpus folder, but is not indexed yet ({report.problem})"
+                if (report.problem or report.stopped) and indexed is result and result.id not in self.catalog.files():
+                    waiting = f"it lies in the corpus folder, but is not indexed yet ({report.problem or 'the sync was stopped'})"
                     indexed = FileResult(result.id, False, waiting)
                 elif result.ok and not indexed.ok and is_new:
                     self.remove(result.id)
@@ -339,8 +357,8 @@ class Corpus(Collection):
             return FileResult(url, False, str(error))
         id = path.relative_to(self.settings.corpus).as_posix()
         indexed = next((result for result in report.results if result.id == id), None)
-        if indexed is None and report.problem:
-            return FileResult(id, False, report.problem)
+        if indexed is None and (report.problem or report.stopped):
+            return FileResult(id, False, report.problem or "it was fetched, and is indexed by the next sync")
         return indexed or FileResult(id, True, "is there already, unchanged")
 
     def _place(self, source: Path, id: str) -> tuple[FileResult, bool]:
@@ -439,7 +457,8 @@ def _readers(settings: Settings) -> dict[str, str]:
     """Return what decides how files are read, and which of them."""
     from assistant.loaders import VERSION
 
-    return {"loaders": str(VERSION), "limits": f"{settings.upload_mb} MB, {len(settings.passwords)} passwords"}
+    limits = f"{settings.upload_mb} MB, {len(settings.passwords)} passwords, {'a' if has_tesseract() else 'no'} Tesseract"
+    return {"loaders": str(VERSION), "limits": limits}
 
 
 def _earlier(settings: Settings, name: str) -> Embedder | None:

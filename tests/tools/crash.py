@@ -19,7 +19,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -98,8 +98,9 @@ class Tally:
     """What came of the trials of one kind."""
 
     kind: str
-    killed: int = 0
-    late: int = 0  # all was done before the moment came
+    trials: int = 0
+    kills: int = 0
+    late: int = 0  # trials in which all was done before the moment came
     rebuilt: int = 0
     found: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
@@ -107,7 +108,7 @@ class Tally:
 
     def add(self, lines: Sequence[str], where: str) -> None:
         """Take in what one examination sent."""
-        self.killed += 1
+        self.trials += 1
         opened = [line for line in lines if line.startswith("opened")]
         problems = [line for line in lines if not line.startswith("opened")]
         if opened:
@@ -145,6 +146,7 @@ class Trials:
 
     def __init__(self, folder: Path, models: Path, large: int = 0) -> None:
         self._template, self._place = folder / "template", folder / "trial"
+        self._large = large
         self._embedder = WordEmbedder()
         for path in (self._template, self._template / "data"):
             path.mkdir()
@@ -204,19 +206,19 @@ class Trials:
 
     def trial(self, tally: Tally, wait: Callable[[Child], str], times: int = 1, points: Points | None = None) -> None:
         """Start the work, end it when `wait` returns, `times` over, then examine what is left."""
-        told = self._fresh()
+        told, kills = self._fresh(), 0
         for _ in range(times):
             child = self._worker(points)
             where = wait(child)
-            killed = child.kill()
+            kills += child.kill()
             for line in child.lines():
                 if line.startswith(("there", "away", "gone")):
                     told.hear(line)
                 elif not line.startswith("points"):
                     tally.found["failed"] += 1
                     tally.examples.append(line)
-            if not killed:
-                tally.late += 1
+        tally.late += not kills
+        tally.kills += kills
         tally.add(self._run(self._place, examine(self._place, told, self._embedder)), where)
 
     def at_random(self, count: int, seconds: float) -> Tally:
@@ -240,7 +242,7 @@ class Trials:
         for _ in range(count):
 
             def wait(child: Child) -> str:
-                left = moments.randrange(1, 70)
+                left = moments.randrange(1, 4 * self._large)
                 before = self._vector_files()
                 until = time.monotonic() + _PATIENCE
                 while left and time.monotonic() < until and child.runs():
@@ -254,13 +256,11 @@ class Trials:
         return tally
 
     def _vector_files(self) -> dict[str, tuple[int, int]]:
-        found = {}
-        for path in (self._place / "data" / "index").glob("gen-*/dense/*/*"):
-            try:
+        found: dict[str, tuple[int, int]] = {}
+        with suppress(OSError):  # it is made and deleted meanwhile
+            for path in (self._place / "data" / "index").glob("gen-*/dense/*/*"):
                 status = path.stat()
-            except OSError:
-                continue
-            found[str(path)] = status.st_mtime_ns, status.st_size
+                found[str(path)] = status.st_mtime_ns, status.st_size
         return found
 
     def at_points(self, names: Sequence[str], step: int) -> list[Tally]:
@@ -302,18 +302,21 @@ def table(tallies: Sequence[Tally]) -> str:
     """Return the counts as a Markdown table."""
     total = Tally("**all**")
     for tally in tallies:
-        total.killed += tally.killed
+        total.trials += tally.trials
+        total.kills += tally.kills
         total.rebuilt += tally.rebuilt
         total.late += tally.late
         total.found += tally.found
         total.reopen += tally.reopen
-    head = "| killed, or what else | trials | lost | ghosts | doubled | bricked | otherwise wrong | index made anew | seconds to open, median / most |"
-    rows = [head, "| --- |" + " --- |" * 8]
+    head = "| killed, or what else | trials | kills | lost | ghosts | doubled | bricked | otherwise wrong | index made anew | seconds to open, median / most |"
+    rows = [head, "| --- |" + " --- |" * 9]
     for tally in [*tallies, total]:
         counts = [tally.found[kind] for kind in ("lost", "ghost", "doubled", "bricked")]
         other = sum(tally.found.values()) - sum(counts)
         times = f"{statistics.median(tally.reopen):.2f} / {max(tally.reopen):.2f}" if tally.reopen else ""
-        rows.append(f"| {tally.kind} | {tally.killed} | {' | '.join(map(str, [*counts, other, tally.rebuilt]))} | {times} |")
+        rows.append(
+            f"| {tally.kind} | {tally.trials} | {tally.kills} | {' | '.join(map(str, [*counts, other, tally.rebuilt]))} | {times} |"
+        )
     return "\n".join(rows)
 
 
@@ -331,23 +334,27 @@ def main() -> int:
     stay_offline(settings_of(ROOT))
     started = time.monotonic()
     tallies: list[Tally] = []
+
+    def note(*more: Tally) -> None:
+        tallies.extend(more)
+        print(table(more), file=sys.stderr, flush=True)
+        if options.write:
+            text = f"{table(tallies)}\n\n{_footer(time.monotonic() - started, len(names))}"
+            put_block("crashes", text, ROOT / "docs" / "reliability.md")
+
     with tempfile.TemporaryDirectory() as folder:
         trials = Trials(Path(folder), options.models)
-        seconds, names = trials.whole()
+        seconds, names = min(trials.whole() for _ in range(3))  # others may use the machine
         if options.random:
-            tallies.append(trials.at_random(options.random, seconds))
-        if options.step:
-            tallies += trials.at_points(names, options.step)
+            note(trials.at_random(options.random, seconds))
         if options.race:
-            tallies.append(trials.races(options.race))
+            note(trials.races(options.race))
+        if options.step:
+            note(*trials.at_points(names, options.step))
     if options.persist:
         with tempfile.TemporaryDirectory() as folder:
-            tallies.insert(1, Trials(Path(folder), options.models, options.large).at_persist(options.persist))
+            note(Trials(Path(folder), options.models, options.large).at_persist(options.persist))
     print(json.dumps([vars(tally) for tally in tallies], indent=1))
-    text = table(tallies)
-    print(text, file=sys.stderr)
-    if options.write:
-        put_block("crashes", f"{text}\n\n{_footer(time.monotonic() - started, len(names))}", ROOT / "docs" / "reliability.md")
     return 1 if any(tally.found.total() for tally in tallies) else 0
 
 
