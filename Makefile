@@ -30,11 +30,11 @@ check: .venv/installed-dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-# The browser tests drive Debian's chromium; without it and without root they are skipped, and say so.
+# The browser tests drive Debian's chromium, those of scans its tesseract; without them and without root they are skipped, and say so.
 browser:
-	@command -v chromium >/dev/null || \
-	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || \
-	  echo "chromium is not installed and can't be installed here: the browser tests will be skipped."
+	@{ command -v chromium && command -v tesseract; } >/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core tesseract-ocr >/dev/null; } || \
+	  echo "chromium or tesseract is not installed and can't be installed here: the browser tests or those of scans will be skipped."
 
 # Takes pictures of the app that `make serve` runs at the same time.
 screenshots: .venv/installed-dev browser

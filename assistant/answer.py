@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assistant.abstention import features
+from assistant.addresses import Address, addresses
 from assistant.catalog import DocumentInfo
 from assistant.changes import Changes
 from assistant.chat_model import ChatModel, Output
+from assistant.chunking import Chunk
 from assistant.collection import Collection
 from assistant.elsewhere import other_values
 from assistant.errors import ModelError, UserError
@@ -98,7 +100,7 @@ def ask(
     if plan is not None:
         hits = plan.hits
     else:
-        hits = cited_hits(turns) if about else collection.passages(question, settings.passages, filter=filter, earlier=earlier)
+        hits = cited_hits(turns) if about else collection.passages_and_others(question, settings.passages, filter, earlier)
     answer = Answer(question, passages=tuple(hits), state="reading", seconds_to_passages=now())
     yield answer
     ready = _without_model(answer, about, turns, collection, settings, filter)
@@ -149,7 +151,7 @@ def _write(
         elif about:
             messages = conversation_messages(question, about, turns, settings, tokenizer)
         else:
-            messages, shown = build_messages(question, shown, turns, settings, tokenizer)
+            messages, shown = build_messages(question, [hit for hit in shown if not hit.beside], turns, settings, tokenizer)
         answer = replace(answer, read=len(shown))
         grounding = (Retelling if about else Grounding)(shown, collection.passage_vectors(shown), collection.embedder)
         with closing(chat_model.stream(messages, draft=not about and plan is None)) as stream:
@@ -193,6 +195,8 @@ def _write(
     if plan or written.code:
         return answer
     left = Grounded(answer.text, answer.statements, answer.citations)  # without statements when it is a refusal now
+    if len(shown) < len(answer.passages):  # what wasn't read may say otherwise
+        grounding = Grounding(answer.passages, collection.passage_vectors(answer.passages), collection.embedder)
     elsewhere = other_values(question, left, grounding, "\n".join(turn.question for turn in turns))
     return sound(replace(answer, elsewhere=elsewhere), level)
 
@@ -275,9 +279,41 @@ class Assistant:
         """Return what is indexed, by name, then what failed."""
         return self.corpus.documents()
 
+    def document_count(self) -> int:
+        """Return how many documents there are, those that failed included."""
+        return self.corpus.catalog.document_count()
+
+    @property
+    def revision(self) -> int:
+        """Another number whenever the documents changed."""
+        return self.corpus.catalog.revision
+
+    def chunks(self, id: str, first: int, limit: int) -> list[Chunk]:
+        """Return at most `limit` chunks of a document in the order of its text, from number `first` (from 0)."""
+        return self.corpus.catalog.chunks_of(id, first, limit)
+
+    def address(self, file: str) -> Address | None:
+        """Return where on the web a file came from, if it did."""
+        known = self.corpus.catalog.files().get(file)
+        return addresses(self.settings.corpus).get(known.sha256) if known else None
+
     def sync(self, progress: Callable[[Report], None] = lambda report: None, stop: threading.Event | None = None) -> Report:
         """Bring the index in step with the corpus folder, as `Corpus.sync` does."""
         return self.corpus.sync(progress, stop)
+
+    @property
+    def report(self) -> Report:
+        """The report of the sync that runs, whoever started it, or of the last one."""
+        return self.corpus.report
+
+    @property
+    def last_report(self) -> Report | None:
+        """The report of the last sync that found something to do."""
+        return self.corpus.last_report
+
+    def stop_sync(self) -> None:
+        """Have the sync that runs end soon; what it did is kept, and the next one goes on there."""
+        self.corpus.stop_sync()
 
     def watch(
         self,

@@ -175,13 +175,12 @@ class Catalog:
                 self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
                 self._db.execute("COMMIT")
-            except sqlite3.OperationalError as error:
+            except BaseException as error:
                 self._roll_back()
-                raise StorageError(
-                    f"The catalogue {self.path} can't be written ({error}): make room or mend it, and try again."
-                ) from None
-            except BaseException:
-                self._roll_back()
+                if type(error) in (sqlite3.OperationalError, sqlite3.DatabaseError):  # the others are mistakes of ours
+                    raise StorageError(
+                        f"The catalogue {self.path} can't be written ({error}): make room or mend it, and try again."
+                    ) from None
                 raise
             self.revision += 1
 
@@ -190,8 +189,11 @@ class Catalog:
             self._db.execute("ROLLBACK")
 
     def _rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        with self._reading:
-            return self._reader.execute(query, tuple(parameters)).fetchall()
+        try:
+            with self._reading:
+                return self._reader.execute(query, tuple(parameters)).fetchall()
+        except sqlite3.Error as error:
+            raise StorageError(f"The catalogue {self.path} can't be read ({error}): run 'assistant doctor'.") from error
 
     def setting(self, name: str) -> str:
         """Return a stored value, or an empty string."""
@@ -299,6 +301,10 @@ class Catalog:
             db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", rows)
             db.executemany("INSERT OR IGNORE INTO unused VALUES (?)", [(row.key,) for row in rows])
 
+    def has_unused_vectors(self) -> bool:
+        """Whether there are vectors that no chunk uses: text was removed since they were last dropped."""
+        return bool(self._rows("SELECT 1 FROM unused WHERE NOT EXISTS (SELECT 1 FROM chunks WHERE vector_key = key) LIMIT 1"))
+
     def drop_unused_vectors(self) -> None:
         """Delete vectors that no chunk uses; what was removed is then gone from the database's files too."""
         if not self._rows("SELECT 1 FROM unused LIMIT 1"):
@@ -372,6 +378,11 @@ class Catalog:
         rows = self._rows(f"SELECT {_COPY_NAME} FROM {_COPIES} AND d.id = ? ORDER BY 1", [id])
         return [str(row[0]) for row in rows]
 
+    def document_count(self) -> int:
+        """Return how many documents and failed files there are."""
+        query = "SELECT (SELECT count(*) FROM documents) + (SELECT count(*) FROM files WHERE reason != '')"
+        return int(str(self._rows(query)[0][0]))
+
     def titles(self) -> list[tuple[str, str]]:
         """Return (id, title) of all documents."""
         return [(str(id), str(title)) for id, title in self._rows("SELECT id, title FROM documents")]
@@ -435,6 +446,11 @@ class Catalog:
             for row in self._rows(_CHUNKS.format(f"c.id IN ({marks})"), part):
                 found[str(row[0])] = _chunk(row)
         return [found[id] for id in ids if id in found]
+
+    def chunks_of(self, document: str, first: int = 0, limit: int = -1) -> list[Chunk]:
+        """Return the chunks of a document in the order of its text, from number `first` (from 0), at most `limit` unless negative."""
+        rows = self._rows(_CHUNKS.format("c.document_id = ? ORDER BY c.start LIMIT ? OFFSET ?"), [document, limit, first])
+        return [_chunk(row) for row in rows]
 
     def _by_chunk(self, columns: str, ids: Sequence[str]) -> Iterator[tuple[object, ...]]:
         """Yield rows of a chunk's id and `columns` of its chunk `c` and vectors `v`, in no order."""

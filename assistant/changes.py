@@ -1,6 +1,6 @@
 """What a sync has to do: the files of the corpus folder compared with those of the catalogue."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -28,6 +28,21 @@ class Changes:
     unchanged: int = 0
     problem: str = ""
 
+    def only(self, paths: Collection[str]) -> "Changes":
+        """Return those of the changes that index the files at `paths`."""
+        read = {path: state for path, state in self.read.items() if path in paths}
+        # The file with the same content is to be read later: here the first one holds the documents.
+        later = {
+            path: entry for path, entry in self.same.items() if path in paths and entry.same_as in self.read.keys() - read.keys()
+        }
+        return Changes(
+            read=read | {path: entry.state for path, entry in later.items()},
+            known=self.known,
+            moved={old: entry for old, entry in self.moved.items() if entry.path in paths},
+            same={path: entry for path, entry in self.same.items() if path in paths and path not in later},
+            touched={path: state for path, state in self.touched.items() if path in paths},
+        )
+
 
 def find_changes(files: Mapping[str, FileState], known: Mapping[str, FileEntry], digest: Digest) -> Changes:
     """Compare `files`, those in the folder, with the `known` ones of the catalogue.
@@ -47,7 +62,7 @@ def find_changes(files: Mapping[str, FileState], known: Mapping[str, FileEntry],
     intact = files.keys() - pending.keys()
     changes.unchanged = len(intact) - len(changes.touched)
     owners = {path: entry for path, entry in known.items() if not entry.same_as and not entry.reason}
-    holders = {_key(path, entry.sha256): path for path, entry in owners.items() if path in intact}
+    holders = {content_key(path, entry.sha256): path for path, entry in owners.items() if path in intact}
     _find_heirs(changes, owners, intact, known, pending, content, holders)
     heirs = {entry.path for entry in changes.moved.values()}
     for path, state in pending.items():
@@ -70,10 +85,10 @@ def _contents(changed: Mapping[str, FileState], known: Mapping[str, FileEntry], 
     for state in [*(entry.state for entry in known.values()), *(state for path, state in changed.items() if path not in known)]:
         sizes[state.size] = sizes.get(state.size, 0) + 1
     asked = [path for path, state in changed.items() if path in known or sizes[state.size] > 1]
-    return {path: _key(path, digest(path)) for path in asked}
+    return {path: content_key(path, digest(path)) for path in asked}
 
 
-def _key(path: str, sha256: str) -> tuple[str, str]:
+def content_key(path: str, sha256: str) -> tuple[str, str]:
     """Return what makes two files the same: content, and type, since the type says how it is read."""
     return sha256, PurePosixPath(path).suffix.lower()
 
@@ -94,7 +109,7 @@ def _find_heirs(
         if path in pending and key[0]:
             arrived.setdefault(key, path)
     for path, owner in owners.items():
-        key = _key(path, owner.sha256)
+        key = content_key(path, owner.sha256)
         if path in intact or not owner.sha256:
             continue
         heir = copies.get(path) or arrived.get(key)

@@ -19,10 +19,10 @@ from assistant.filters import EVERYTHING, Filter
 from assistant.index import Index
 from assistant.languages import usual_language
 from assistant.mentions import Mentions
-from assistant.passages import HITS, passages
+from assistant.passages import DEPTH, HITS, others, passages
 from assistant.retrieval import Hit, Mode, leans, search
 
-_EMBED_BATCH = 32  # chunks embedded between two writes
+EMBED_BATCH = 32  # chunks embedded between two writes
 _INDEX_BATCH = 500  # chunks written to the indexes at once
 
 
@@ -169,13 +169,13 @@ class Collection:
 
     def _embed_again(self, progress: Callable[[int, int], None], stop: threading.Event | None) -> bool:
         ids = self.catalog.chunk_ids()
-        for first in range(0, len(ids), _EMBED_BATCH):
+        for first in range(0, len(ids), EMBED_BATCH):
             if self._closing.is_set() or (stop is not None and stop.is_set()):
                 return False
             with self._writing:
-                chunks = self.catalog.chunks(ids[first : first + _EMBED_BATCH])
+                chunks = self.catalog.chunks(ids[first : first + EMBED_BATCH])
                 self._embed([(chunk, vector_key(chunk, self.embedder.fingerprint)) for chunk in chunks], self.embedder)
-            progress(min(first + _EMBED_BATCH, len(ids)), len(ids))
+            progress(min(first + EMBED_BATCH, len(ids)), len(ids))
         return True
 
     def search(
@@ -225,6 +225,17 @@ class Collection:
         """
         hits = self.search(query, HITS * limit, mode, filter, earlier)
         return passages(hits, limit, self.catalog, fused=mode == "full" and self.reranker is None)
+
+    def passages_and_others(self, query: str, limit: int, filter: Filter = EVERYTHING, earlier: Sequence[str] = ()) -> list[Hit]:
+        """Return what `passages` does, then passages of other documents that are about what is asked (`passages.others`).
+
+        There are none of these with a reranker, whose scores say nothing by themselves.
+        """
+        if self.reranker is not None:
+            return self.passages(query, limit, filter=filter, earlier=earlier)
+        hits = self.search(query, DEPTH * limit, filter=filter, earlier=earlier)
+        shown = passages(hits[: HITS * limit], limit, self.catalog)
+        return [*shown, *others(hits, shown)]
 
     def passage_vectors(self, hits: Sequence[Hit]) -> list[SentenceVectors]:
         """Return the sentence vectors of each hit; none for one of which a chunk was removed since."""
@@ -299,22 +310,27 @@ class Collection:
             self.catalog.put_files([(FileEntry(path, state, sha256, reason=reason), [])])
 
     def flush(self) -> None:
-        """Bring the indexes in step with the catalogue, and drop the vectors that no chunk uses any more."""
+        """Bring the indexes in step with the catalogue, and drop what is left of removed text: words and vectors."""
         with self._writing:
             self.index.catch_up()
+            if self.catalog.has_unused_vectors():
+                self.index.erase_words()
             self.catalog.drop_unused_vectors()
 
-    def _pause(self) -> None:
-        """Called before each batch that is embedded: what it raises ends the work, and what was embedded is kept."""
+    def _next_batch(self) -> int:
+        """Return how many chunks are embedded next; what it raises ends the work, and what was embedded is kept."""
+        return EMBED_BATCH
 
     def _embed_missing(self, chunks: Sequence[tuple[Chunk, str]], embedder: Embedder) -> None:
         by_key = {key: chunk for chunk, key in chunks}
         for key in self.catalog.stored_keys(by_key):
             del by_key[key]
         missing = [(chunk, key) for key, chunk in by_key.items()]
-        for first in range(0, len(missing), _EMBED_BATCH):
-            self._pause()
-            self._embed(missing[first : first + _EMBED_BATCH], embedder)
+        done = 0
+        while done < len(missing):
+            size = self._next_batch()
+            self._embed(missing[done : done + size], embedder)
+            done += size
 
     def _embed(self, batch: Sequence[tuple[Chunk, str]], embedder: Embedder) -> None:
         vectors = embedder.embed_chunks([chunk for chunk, _ in batch])

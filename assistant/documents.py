@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import re
+import shutil
 import stat
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
@@ -135,9 +136,15 @@ def clean_line(text: str, length: int = _TITLE_LENGTH) -> str:
 
 def supported_suffixes() -> tuple[str, ...]:
     """Return the file name endings that can be indexed, in lower case with their dot."""
-    from assistant.loaders import LOADERS
+    from assistant.loaders import IMAGES, LOADERS
 
-    return tuple(sorted(LOADERS))
+    # Without the program that reads pictures each would be a failure to be looked at.
+    return tuple(sorted(LOADERS if has_tesseract() else LOADERS.keys() - {*IMAGES}))
+
+
+def has_tesseract() -> bool:
+    """Whether the program that reads scans and pictures is installed."""
+    return shutil.which("tesseract") is not None
 
 
 def corpus_files(corpus: Path, unreadable: Callable[[OSError], object] | None = None) -> Iterator[tuple[str, Path]]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assistant.chunking import MAX_TOKENS, Chunk
+from assistant.documents import clean_line
 from assistant.errors import UserError
 from assistant.late_interaction import NO_TOKENS, TOKEN_DIM, TokenVectors
 from assistant.sentences import Span
@@ -78,9 +79,13 @@ def load_embedder(settings: Settings, report: Callable[[str], None] = lambda lin
     Raises `UserError` when the model is missing, damaged or unknown.
     """
     if settings.embedding_model == BUNDLED:
-        from assistant.bundled_embedding import BundledEmbedder
+        try:
+            from assistant.bundled_embedding import BundledEmbedder
 
-        return BundledEmbedder(settings.data, settings.threads, report)
+            return BundledEmbedder(settings.data, settings.threads, report)
+        except (MemoryError, ImportError, OSError, RuntimeError) as error:
+            why = clean_line(str(error), 200) or "there is too little memory"
+            raise UserError(f"The embedding model can't be loaded ({why}): free some memory or disk, or install again.") from error
     report(f"Loading the embedding model {settings.embedding_model}…")
     return SentenceTransformerEmbedder(settings.embedding_model)
 

@@ -14,7 +14,7 @@ class OwnedError(UserError):
 
 
 class StorageError(UserError):
-    """The catalogue can't be written: the disk is full, read-only or broken. Nothing of what was to be written is."""
+    """The data folder can't be written or read, as on a full disk; what was written before is kept."""
 
 
 class ModelError(UserError):

@@ -12,6 +12,7 @@ from assistant.lexical import query_terms, terms
 from assistant.passages import FARTHEST
 from assistant.retrieval import Hit
 from assistant.settings import Level
+from assistant.table_rows import header_in, labelled
 
 # Below this score of the best hit the passages are about something else. Of what squad_v2_dev and mtRAG answer, 0.325
 # refuses at most 1 %, 0.4 at most 4 %; of questions about another collection 94 % and 100 % in a small one, 33 % and 81 %
@@ -87,7 +88,7 @@ def extract(question: str, hits: Sequence[Hit], level: Level = "balanced", befor
     that begins with a word such as "This" or "They" comes with the one before it, one that ends in a colon with the list
     or the sentence after it; one that asks something is not shown by itself. Empty when the passages hardly fit the
     question; `level` says how well they must. A sentence with terms of `before`, the earlier questions on which this one
-    leans, is worth more.
+    leans, is worth more. A row of a table is told with the header of each cell.
     """
     if not hits or hits[0].score < WEAK[level]:
         return "", ()
@@ -97,10 +98,18 @@ def extract(question: str, hits: Sequence[Hit], level: Level = "balanced", befor
     citations: list[Citation] = []
     for sentence in chosen:
         number = numbers.setdefault(sentence.chunk.id, len(numbers) + 1)
-        lines.append(f"{shown_text(sentence.text)} [{number}]")
+        lines.append(f"{_with_header(question, sentence, hits[sentence.row])} [{number}]")
         citations.append(Citation(number, sentence.chunk, sentence.start, sentence.end))
     text = lines[0] if len(lines) == 1 else "\n".join(f"- {line}" for line in lines)
     return text, tuple(sorted(citations, key=lambda citation: (citation.number, citation.start)))
+
+
+def _with_header(question: str, sentence: _Sentence, hit: Hit) -> str:
+    """Return what is shown of `sentence`: of a row of a table its cells, each with its header, or after all headers."""
+    header = header_in(hit.header, hit.chunk.text, sentence.start - hit.chunk.start)
+    if not header or _told(question, header) != header:
+        return shown_text(sentence.text)
+    return shown_text(labelled(header, sentence.text)) or f"{shown_text(header)}: {shown_text(sentence.text)}"
 
 
 def shown_text(text: str) -> str:

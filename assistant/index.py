@@ -24,6 +24,7 @@ from assistant.lexical import LexicalIndex
 
 _NEW_CANARIES = 500  # of the documents of one sync
 _BATCH = 1000
+_SMALL = 5000  # chunks whose words are written anew in one or two seconds
 _CHURN = 1000  # chunks removed or replaced before the indexes are made again
 _SOON = 5000  # chunks of which both indexes are made in a few seconds, so that opening waits for it
 
@@ -50,7 +51,9 @@ class Index:
         self._exact = ExactIndex(catalog, embedder.dim)
         self.gate = Gate()
         self.rebuilt = False
-        if not self._open():
+        if self._open():
+            _drop_generations(self._root, but=self._generation())  # what was left when a rebuild was interrupted
+        else:
             self._let_go()
             if catalog.count() <= _SOON:
                 self.rebuild()
@@ -106,8 +109,9 @@ class Index:
         """
         generation = 1 + max([self._generation(), *_generations(self._root)])
         folder = generation_folder(self._root, generation)
-        dense, lexical = DenseIndex(folder / "dense"), LexicalIndex(folder / "lexical")
+        dense: DenseIndex | None = None
         try:
+            dense, lexical = DenseIndex(folder / "dense"), LexicalIndex(folder / "lexical")
             whole = self._fill(dense, lexical, progress, stop)
             if whole:
                 dense.seal()
@@ -129,9 +133,7 @@ class Index:
         if before is not None:
             before.close()
         self.rebuilt = True
-        for old in self._root.glob("gen-*"):
-            if old != folder:
-                shutil.rmtree(old, ignore_errors=True)
+        _drop_generations(self._root, but=generation)
         return True
 
     def _fill(self, dense: DenseIndex, lexical: LexicalIndex, progress: Progress, stop: threading.Event | None) -> bool:
@@ -179,6 +181,15 @@ class Index:
         if int(self._catalog.setting("churn") or 0) > max(_CHURN, self._catalog.count() // 5):
             self.rebuild()
 
+    def erase_words(self) -> None:
+        """Write a small lexical index anew: Tantivy keeps the words of removed chunks, though not their text, until then."""
+        if self._lexical is None or self._catalog.count() > _SMALL:
+            return  # it is made anew when a fifth was replaced
+        try:
+            self._lexical.rewrite(self._catalog.chunks(self._catalog.chunk_ids()))
+        except Exception:
+            self.rebuild()
+
     def _apply(self, rows: Sequence[tuple[str, bool]]) -> None:
         assert self._dense is not None and self._lexical is not None
         ids = [id for id, _ in rows]
@@ -186,7 +197,8 @@ class Index:
         there = [chunk.id for chunk in chunks]
         gone = sorted({*ids} - {*there})
         vectors = self._vectors(there)
-        fresh = [place for place, id in enumerate(there) if dict(rows)[id]]
+        is_new = dict(rows)
+        fresh = [place for place, id in enumerate(there) if is_new[id]]
         self._dense.update([there[place] for place in fresh], vectors[fresh], gone)
         self._lexical.update(chunks, gone)
         self._dense.seal()
@@ -235,14 +247,22 @@ def generation_folder(root: Path, generation: int) -> Path:
     return root / f"gen-{generation}"
 
 
-def _discard(folder: Path, dense: DenseIndex) -> None:
-    dense.close()
+def _discard(folder: Path, dense: DenseIndex | None) -> None:
+    if dense is not None:
+        dense.close()
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def _generations(root: Path) -> list[int]:
     names = [path.name.removeprefix("gen-") for path in root.glob("gen-*")]
     return [int(name) for name in names if name.isdecimal()]
+
+
+def _drop_generations(root: Path, but: int) -> None:
+    """Delete the folders of all generations but one."""
+    for other in root.glob("gen-*"):
+        if other != generation_folder(root, but):
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def make_durable(folder: Path) -> None:

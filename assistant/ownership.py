@@ -26,8 +26,12 @@ class Ownership:
     def tell(self, url: str) -> None:
         """Tell other processes who owns the data folder, and at which address it serves."""
         part = self._note.with_suffix(".part")
-        part.write_text(json.dumps({"pid": os.getpid(), "url": url}), encoding="utf-8")
-        os.replace(part, self._note)
+        try:
+            part.write_text(json.dumps({"pid": os.getpid(), "url": url}), encoding="utf-8")
+            os.replace(part, self._note)
+        except OSError:  # on a full disk the lock still holds, others just aren't told by whom
+            self._note.unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
 
     def release(self) -> None:
         """Give the data folder back."""

@@ -12,6 +12,10 @@ FARTHEST = 0.15  # below the best hit's score: what scores less is about somethi
 _LEAST = 0.75  # below the best sentence's evidence: a passage begins and ends with sentences no farther than that
 _BETWEEN = 20  # characters of white space between chunks that follow each other, at most
 _MOST = 3  # chunks of one passage
+OTHERS = 2  # passages of other documents that are shown beside those that an answer is made from
+DEPTH = 4  # hits looked at for these, for each passage wanted
+# A sentence with this evidence is about what is asked, however far its passage is from the best: eval/RESULTS.md.
+_ABOUT_IT = 0.85
 _ALIKE = 0.9  # share of terms in common from which a passage is a copy of one in another document
 
 
@@ -41,6 +45,26 @@ def passages(hits: Sequence[Hit], limit: int, catalog: Catalog, fused: bool = Tr
     made = [passage for passage in (_joined(group, catalog) for group in groups) if passage is not None]
     least = max((value for passage in made for value in passage.evidence), default=0.0) - _LEAST
     return [replace(hit, gist=hit.sentences_above(min(least, max(hit.evidence, default=0.0)))) for hit in made]
+
+
+def others(hits: Sequence[Hit], shown: Sequence[Hit]) -> list[Hit]:
+    """Return at most `OTHERS` of `hits` (best first) that are about what is asked, each of a document not among `shown`.
+
+    What repeats the question scores so high that what merely answers it may be left out, or find no place. The reader
+    should see both: those come first that say most in other words than `shown`, and what says nothing so is left out.
+    """
+    documents = {hit.chunk.document_id for hit in shown}
+    said = {word for hit in shown for word in terms(hit.chunk.text)}
+    found: list[tuple[float, Hit]] = []
+    for hit in hits if shown else ():
+        if hit.chunk.document_id in documents or max(hit.evidence, default=0.0) < _ABOUT_IT:
+            continue
+        documents.add(hit.chunk.document_id)
+        words = set(terms(hit.chunk.text))
+        if words - said:
+            gist = hit.sentences_above(max(hit.evidence) - _LEAST)
+            found.append((len(words - said) / len(words), replace(hit, gist=gist, beside=True)))
+    return [hit for _, hit in sorted(found, key=lambda pair: -pair[0])[:OTHERS]]
 
 
 def _adjoin(one: Hit, other: Hit) -> bool:
@@ -73,4 +97,5 @@ def _joined(group: Sequence[Hit], catalog: Catalog) -> Hit | None:
         sentence_scores=tuple(value for hit in in_order for value in hit.sentence_scores),
         evidence=tuple(value for hit in in_order for value in hit.evidence),
         parts=tuple(part for hit in in_order for part in hit.parts),
+        header=in_order[0].header,
     )

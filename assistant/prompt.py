@@ -11,6 +11,7 @@ from assistant.instructions import readable, visible
 from assistant.lexical import terms
 from assistant.passages import FARTHEST
 from assistant.retrieval import Hit
+from assistant.table_rows import header_in
 from assistant.turns import About, Turn, history, told
 
 if TYPE_CHECKING:
@@ -130,7 +131,8 @@ def select_sentences(question: str, hits: Sequence[Hit], budget: int, tokenizer:
 
     A sentence is worth its similarity to the question, the question's words in it, and how near
     its passage comes to the best; a sentence beside a good one is worth most of that, so that thoughts stay whole.
-    Only the gists are read. Hits stay in order; a gap in a passage is marked by an ellipsis.
+    Only the gists are read. Hits stay in order; a gap in a passage is marked by an ellipsis. A row of a table comes with
+    the table's header.
     """
     words = set(terms(question))
     best = max((hit.score for hit in hits), default=0.0)
@@ -149,6 +151,7 @@ def select_sentences(question: str, hits: Sequence[Hit], budget: int, tokenizer:
             if hit.gist[0] <= hit.chunk.start + start and hit.chunk.start + end <= hit.gist[1]:
                 worth.append((max(value, _BESIDE * beside), row, at))
     chosen: dict[int, set[int]] = {}
+    headers: set[tuple[int, str]] = set()
     used = 0
     ranked = sorted(worth, key=lambda item: (-item[0], item[1], item[2]))
     for place, (value, row, at) in enumerate(ranked):
@@ -161,25 +164,45 @@ def select_sentences(question: str, hits: Sequence[Hit], budget: int, tokenizer:
         cost = count_tokens(text, tokenizer)
         if row not in chosen:
             cost += count_tokens(_label(hits[row]), tokenizer) + 6
-        if used + cost > budget:
+        header = header_read(question, hits[row], at)
+        more = count_tokens(header, tokenizer) if header and (row, header) not in headers else 0
+        if used + cost + more > budget:
             if not chosen:  # the best sentence is read in any case, cut to what fits
-                return [(hits[row], " ".join(text[: len(text) * budget // cost].split()))]
+                rest = max(budget - cost, 0)
+                head = f"{header[: len(header) * rest // more]} … " if more and rest else ""
+                return [(hits[row], head + " ".join(text[: len(text) * budget // cost].split()))]
             break
-        used += cost
+        used += cost + more
+        headers.add((row, header))
         chosen.setdefault(row, set()).add(at)
     return joined_sentences(question, hits, chosen)
 
 
 def joined_sentences(question: str, hits: Sequence[Hit], chosen: Mapping[int, set[int]]) -> list[tuple[Hit, str]]:
-    """Return (hit, text) of the `chosen` sentences, by place of the hit and place in it; a gap is marked by an ellipsis."""
+    """Return (hit, text) of the `chosen` sentences, by place of the hit and place in it; a gap is marked by an ellipsis.
+
+    Ahead of the first row of a table comes its header, when that isn't chosen.
+    """
     excerpts = []
     for row in sorted(chosen):
         chunk, text, before = hits[row].chunk, "", -1
+        said: set[str] = set()
         for at in sorted(chosen[row]):
             start, end = chunk.sentences[at]
+            header = header_read(question, hits[row], at)
             if before >= 0:
                 text += " " if at == before + 1 else " … "
-            text += " ".join(readable(question, chunk.text[start:end]).split())
+            if header and header not in said:
+                text += f"{header} … "
+            sentence = " ".join(readable(question, chunk.text[start:end]).split())
+            text += sentence
+            said.update((header, sentence))
             before = at
         excerpts.append((hits[row], text))
     return excerpts
+
+
+def header_read(question: str, hit: Hit, at: int) -> str:
+    """Return the header of the table whose row the sentence `at` of `hit` is, as far as the model may read it; else ""."""
+    header = header_in(hit.header, hit.chunk.text, hit.chunk.sentences[at][0])
+    return " ".join(readable(question, header).split()) if header else ""

@@ -16,8 +16,8 @@ from assistant.filters import Filter
 from assistant.grounding import Grounding, ground
 from assistant.instructions import readable
 from assistant.lexical import terms
-from assistant.prompt import OTHERS, count_tokens, defuse, joined_sentences
-from assistant.retrieval import Hit
+from assistant.prompt import OTHERS, count_tokens, defuse, header_read, joined_sentences
+from assistant.retrieval import Hit, table_header
 from assistant.sentences import split_sentences
 from assistant.settings import Settings
 from assistant.written import Written
@@ -135,7 +135,7 @@ def _document_hits(id: str, catalog: Catalog, most: int) -> list[Hit]:
     step = math.ceil(len(chunks) / max(most, 1))
     none = [tuple(0.0 for _ in chunk.sentences) for chunk in chunks]
     return [
-        Hit(chunk, 0.0, 0.0, 0.0, 0.0, zeros, zeros, (chunk,), (chunk.start, chunk.end))
+        Hit(chunk, 0.0, 0.0, 0.0, 0.0, zeros, zeros, (chunk,), (chunk.start, chunk.end), table_header(chunk, catalog))
         for chunk, zeros in list(zip(chunks, none, strict=True))[::step]
     ]
 
@@ -205,6 +205,7 @@ def _filled(
     """Return the best sentences that fit `budget` tokens, how many they take, and whether some didn't fit."""
     tokenizer = collection.embedder.tokenizer
     chosen: dict[int, set[int]] = {}
+    headers: set[tuple[int, str]] = set()
     used = 0
     for row, at in ranked:
         chunk = hits[row].chunk
@@ -215,13 +216,18 @@ def _filled(
         cost = count_tokens(text, tokenizer)
         if row not in chosen:
             cost += count_tokens(_label(hits[row]), tokenizer) + _LABEL_TOKENS
-        if used + cost > budget:
+        header = header_read(question, hits[row], at)
+        more = count_tokens(header, tokenizer) if header and (row, header) not in headers else 0
+        if used + cost + more > budget:
             if chosen:
                 return joined_sentences(question, hits, chosen), used, True
             # The best is read in any case, cut to what fits.
-            text = " ".join(text[: len(text) * budget // cost].split())
+            rest = max(budget - cost, 0)
+            head = f"{header[: len(header) * rest // more]} … " if more and rest else ""
+            text = head + " ".join(text[: len(text) * budget // cost].split())
             return [(hits[row], text)], budget, True
-        used += cost
+        used += cost + more
+        headers.add((row, header))
         chosen.setdefault(row, set()).add(at)
     return joined_sentences(question, hits, chosen), used, False
 

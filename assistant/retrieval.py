@@ -16,6 +16,7 @@ from assistant.late_interaction import NO_TOKENS, max_sim
 from assistant.lexical import query_terms, terms
 from assistant.scoring import Scores, score
 from assistant.sentences import Span
+from assistant.table_rows import BEFORE, header_above
 
 CANDIDATES = 100  # taken from each index before fusion
 _REREAD = 60  # of them that are compared token by token, which costs most
@@ -62,7 +63,8 @@ class Hit:
     `dense`, `lexical` and `sentence` are the scores of `scoring.Scores`. `sentence_scores` holds for each sentence its
     cosine to the question, `evidence` that plus its share of the question's terms. `parts` are the chunks that `chunk` is
     made of, in the order of the text, and `gist` the characters of the document worth reading: in a passage
-    (`passages.py`) there may be several parts, and the gist may be less than all.
+    (`passages.py`) there may be several parts, and the gist may be less than all. `header` is that of the table in whose
+    rows the chunk begins. What stands `beside` the passages is shown to the reader, but no answer is made from it.
     """
 
     chunk: Chunk
@@ -74,6 +76,8 @@ class Hit:
     evidence: tuple[float, ...]
     parts: tuple[Chunk, ...]
     gist: Span
+    header: str = ""
+    beside: bool = False
 
     @property
     def best_sentence(self) -> Span:
@@ -166,10 +170,18 @@ def _hits(order: Sequence[int], ids: Sequence[str], total: Vectors, scores: Scor
             evidence=tuple((scores.cosines[at] + scores.shares[at]).tolist()),
             parts=(chunk,),
             gist=(chunk.start, chunk.end),
+            header=table_header(chunk, catalog),
         )
         for at in order
         if (chunk := chunks.get(ids[at]))
     ]
+
+
+def table_header(chunk: Chunk, catalog: Catalog) -> str:
+    """Return the header of the table in whose rows `chunk` begins, "" when it begins with something else or has its header."""
+    if "|" not in chunk.text.partition("\n")[0]:
+        return ""
+    return header_above(catalog.text(chunk.document_id, max(0, chunk.start - BEFORE), chunk.start), chunk.text)
 
 
 def _found(

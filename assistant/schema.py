@@ -111,7 +111,8 @@ def open_catalogue(path: Path) -> sqlite3.Connection:
         version = _version(db)
         check = "" if is_large(path) else damage(db)
     except (OSError, sqlite3.Error) as error:
-        raise UserError(f"The catalogue {path} can't be opened ({error}): {WAY_OUT}") from None
+        way_out = "its disk is full: make room and start again." if _is_full(path.parent) else WAY_OUT
+        raise UserError(f"The catalogue {path} can't be opened ({error}): {way_out}") from None
     if check:
         raise UserError(damaged_line(path, check))
     _check_version(path, version)
@@ -138,6 +139,11 @@ def open_to_read(path: Path) -> sqlite3.Connection:
         way_out = "update this program" if version > VERSION else "run 'assistant sync', which brings it up to date"
         raise UserError(f"The catalogue {path} was made by {'a newer' if version > VERSION else 'an earlier'} version: {way_out}.")
     return db
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether the disk lacks the 32 kB that SQLite shares between its connections; it then only says "disk I/O error"."""
+    return folder.exists() and shutil.disk_usage(folder).free < 1_000_000
 
 
 WAY_OUT = "run 'assistant doctor --repair', which keeps what can be read and indexes the rest again."

@@ -217,7 +217,8 @@ def quoted(answer: Answer, about: About, turns: Sequence[Turn], level: Level) ->
     """Return the answer that needs no language model: the best sentences of the passages, or of the conversation."""
     question = answer.question
     before = " ".join(turn.question for turn in turns[-_BEFORE:]) if leans(question) else ""
-    text, citations = retold_sentences(question, about, turns) if about else extract(question, answer.passages, level, before)
+    found = [hit for hit in answer.passages if not hit.beside]
+    text, citations = retold_sentences(question, about, turns) if about else extract(question, found, level, before)
     unread = 0 if about else count_unread(question, answer.passages)
     note = f"Left out: {_counted(unread)} giving orders." if unread else ""
     if not text:

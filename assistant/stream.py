@@ -10,7 +10,7 @@ from pathlib import Path
 
 from assistant.catalog import FileState
 from assistant.documents import Loaded
-from assistant.errors import DocumentError
+from assistant.errors import DocumentError, UserError
 
 _AHEAD = 64  # files read before they are written
 _CHARACTERS_AHEAD = 4_000_000
@@ -57,7 +57,10 @@ def read_ahead(
         buffer.put(None)
 
     thread = threading.Thread(target=run, name="read-ahead", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise UserError(f"No file can be read ({error}): free some memory, or allow more processes.") from None
     try:
         waited = False
         while not any(stop.is_set() for stop in stops):

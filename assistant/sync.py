@@ -1,23 +1,28 @@
 """The corpus folder and the index kept in step: new, changed, moved, doubled and removed files."""
 
+import math
 import os
 import shutil
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Collection as Container
+from concurrent.futures import Future
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, TypeVar, cast
 
 from assistant.addresses import forget, keep
 from assistant.catalog import Catalog, Cut, FileEntry, FileState
-from assistant.changes import Changes
-from assistant.collection import Collection
+from assistant.changes import Changes, content_key
+from assistant.collection import EMBED_BATCH, Collection
 from assistant.cross_encoder import load_reranker
-from assistant.documents import Document, check_file, clean_line, corpus_files, supported_suffixes
+from assistant.documents import Document, check_file, clean_line, corpus_files, has_tesseract, supported_suffixes
 from assistant.embedding import BUNDLED, Embedder, load_embedder
 from assistant.errors import DocumentError, UserError
 from assistant.folder import Listing, compare, disk_of, file_digest, file_state, list_folder
@@ -30,10 +35,51 @@ from assistant.settings import Settings
 from assistant.stream import Read, Stopped, read_ahead
 from assistant.web import fetch
 
+T = TypeVar("T")
+
 _FREE_BYTES = 200_000_000  # below this nothing is written
 _TOGETHER = 40_000  # characters that are embedded and written together
 _ADDED_TOGETHER = 32  # files copied before they are indexed
-_PATIENCE = 30.0  # seconds that a group waits for answers in the making
+_LATELY = 60.0  # seconds since the last question
+_BESIDE_QUESTIONS = 4  # chunks embedded at once when there was one
+_PART = ".assistant.part"  # in the corpus folder: what is being copied into it
+_PATIENCE = 30.0  # seconds that a group, in all its batches, waits for answers in the making
+
+
+class _Stop(threading.Event):
+    """Set when it is set itself, or `other` is."""
+
+    def __init__(self, other: threading.Event | None) -> None:
+        super().__init__()
+        self._other = other
+
+    def is_set(self) -> bool:
+        return super().is_set() or (self._other is not None and self._other.is_set())
+
+
+class _Task(Future[Any]):
+    """What one thread wants done and another does."""
+
+    def __init__(self, job: Callable[[], object]) -> None:
+        super().__init__()
+        self.job = job
+
+
+@contextmanager
+def _told(report: Report) -> Iterator[None]:
+    """Note in `report` what ends a sync early."""
+    try:
+        yield
+    except Stopped:  # before anything was written
+        report.stopped = True
+    except UserError as error:
+        report.problem = str(error)
+    except OSError as error:
+        report.problem = (
+            f"The index can't be written ({_one_line(error)}): what was done is kept, make room or mend it and sync again."
+        )
+    finally:
+        report.end()
 
 
 class Corpus(Collection):
@@ -49,9 +95,14 @@ class Corpus(Collection):
         self._ownership = Ownership(settings.data)
         self._sandbox = Sandbox(settings.upload_mb * 1_000_000, settings.passwords)
         self._syncing = threading.RLock()  # before `_writing`, where both are needed
-        self._stop = threading.Event()  # of the sync that runs
-        self.report = Report()  # of the sync that runs, or of the last one
+        self._urgent: deque[_Task] = deque()  # what is done between two groups of a sync
+        self._held: dict[tuple[str, str], str] = {}  # content that came so, and where it is
+        self._stop = _Stop(None)  # of the sync that runs
+        self.report = Report(over=True)  # of the sync that runs, or of the last one
+        self.last_report: Report | None = None  # of the last one that found something to do
         self._answers = 0
+        self._asked = -math.inf
+        self._patient_until = 0.0
         self._quiet = threading.Condition()
         try:
             embedder = load_embedder(settings, report)
@@ -60,6 +111,8 @@ class Corpus(Collection):
             self._ownership.release()
             raise
         self._note_readers()
+        with suppress(OSError):  # a corpus folder may be read-only
+            (settings.corpus / _PART).unlink(missing_ok=True)
 
     def set_address(self, url: str) -> None:
         """Tell other processes at which address this one serves."""
@@ -88,6 +141,7 @@ class Corpus(Collection):
         """Let a sync pause meanwhile: an answer is being written, which needs the processor."""
         with self._quiet:
             self._answers += 1
+            self._asked = time.monotonic()
         try:
             yield
         finally:
@@ -97,10 +151,10 @@ class Corpus(Collection):
 
     def changes(self) -> Changes:
         """Return what a sync would do now. Reads only files that changed, and writes nothing."""
-        return self._changes(list_folder(self.settings.corpus))
+        return self._changes(list_folder(self.settings.corpus), lambda: None)
 
-    def _changes(self, listing: Listing) -> Changes:
-        return compare(listing, self.catalog.files(), self.catalog.setting("disk"), self._pause)
+    def _changes(self, listing: Listing, pause: Callable[[], None]) -> Changes:
+        return compare(listing, self.catalog.files(), self.catalog.setting("disk"), pause)
 
     def sync(self, progress: Callable[[Report], None] = lambda report: None, stop: threading.Event | None = None) -> Report:
         """Index new and changed files, rename moved ones, drop removed ones; a file that fails never stops the others.
@@ -109,34 +163,72 @@ class Corpus(Collection):
         and the next one goes on there. One at a time: a second waits for the first.
         """
         with self._syncing:
-            self._stop = stop or threading.Event()
+            self._stop = _Stop(stop)
+            self._held.clear()
             self.report = report = Report()
             try:
-                self._sync(report, progress)
-            except Stopped:  # before anything was written
-                report.stopped = True
-            except UserError as error:
-                report.problem = str(error)
-            except OSError as error:
-                report.problem = (
-                    f"The index can't be written ({_one_line(error)}): what was done is kept, make room or mend it and sync again."
-                )
+                with _told(report):
+                    self._sync(report, progress)
             finally:
-                report.end()
+                self._stop = _Stop(None)
+                self.last_report = self.last_report if report.idle else report
             return report
+
+    def _sync_some(self, ids: Container[str]) -> Report:
+        """Index only the files of `ids`: alone, or between two groups of a sync that runs."""
+        report = Report()
+        with _told(report):
+            listing = list_folder(self.settings.corpus)
+            self._bring(self._changes(listing, self._pause).only(ids), listing.paths, report)
+            known = self.catalog.files()
+            # A sync that goes on afterwards may be about to read the same content under another name.
+            self._held |= {content_key(id, known[id].sha256): id for id in ids if id in known and not known[id].reason}
+        if report.stopped:
+            report.problem = "the sync was stopped"
+        return report
+
+    def _soon(self, job: Callable[[], T]) -> T:
+        """Do what needs `_syncing`: at once, or after the group that a running sync is at, which may go on for long."""
+        task = _Task(job)
+        self._urgent.append(task)
+        while not task.done():
+            if self._syncing.acquire(timeout=0.1):
+                try:
+                    self._do_urgent()
+                finally:
+                    self._stop = _Stop(None)
+                    self._syncing.release()
+        return cast(T, task.result())
+
+    def _do_urgent(self) -> None:
+        while self._urgent:
+            task = self._urgent.popleft()
+            try:
+                task.set_result(task.job())
+            except BaseException as error:  # told to whoever waits for it
+                task.set_exception(error)
 
     def _sync(self, report: Report, progress: Callable[[Report], None]) -> None:
         def renewing(done: int, total: int, id: str) -> None:
             report.done, report.total, report.current = done, total, id
             progress(report)
-            self._wait_for_answers()
+            self._begin_group()
 
         if not self.renew(renewing, self._stop):
             report.stopped = True
             return
         report.done = 0
         listing = list_folder(self.settings.corpus)
-        changes = self._changes(listing)
+        self._bring(self._changes(listing, self._pause), listing.paths, report, progress)
+        if not report.stopped and not report.problem:
+            backup_of(self.catalog.path).unlink(missing_ok=True)
+            self._note_disk(report)
+        progress(report)
+
+    def _bring(
+        self, changes: Changes, paths: Mapping[str, Path], report: Report, progress: Callable[[Report], None] = lambda report: None
+    ) -> None:
+        """Bring the collection in step with `changes`; `paths` are the files' own by their ids."""
         report.start(changes)
         with self._writing:
             if changes.touched:
@@ -147,25 +239,26 @@ class Corpus(Collection):
         report.results += [FileResult(entry.path, True, f"was {old}") for old, entry in changes.moved.items()]
         added: list[str] = []
         try:
-            for group in self._groups(changes, listing.paths, report):
+            for group in self._groups(changes, paths, report):
                 added += self._write(group, report)
                 progress(report)
+                self._do_urgent()
         except Stopped:
             with self._writing:  # no flush: it would drop what was embedded of the file that is being written
                 self.index.catch_up()
         else:
             if not report.problem:
-                self._write_copies(changes, listing.paths, report)
+                self._write_copies(changes, paths, report)
             self.flush()
         if not self._check_canaries(added):
             report.problem = "A new document can't be found by its own words, even in an index made anew: run 'assistant doctor'."
         report.problem = report.problem or changes.problem
         report.stopped = self._stopping() and report.done < report.total
-        if not report.stopped and not report.problem:
-            backup_of(self.catalog.path).unlink(missing_ok=True)
-            self._note_disk(report)
         report.end()
-        progress(report)
+
+    def stop_sync(self) -> None:
+        """Have the sync that runs end soon, whoever started it; what it did is kept."""
+        self._stop.set()
 
     def _note_disk(self, report: Report) -> None:
         """Remember on which disk the files are, so that a folder emptied by unmounting it is noticed."""
@@ -195,6 +288,10 @@ class Corpus(Collection):
             if free := _lack_of_space(self.settings.data, read.state.size):
                 report.problem = f"Only {free / 1e6:.0f} MB of disk are free: make room and sync again; what was done is kept."
                 break
+            holder = self._held.get(content_key(read.id, read.loaded.sha256), read.id) if read.loaded else read.id
+            if read.loaded and holder != read.id:
+                changes.same[read.id] = FileEntry(read.id, read.state, read.loaded.sha256, same_as=holder)
+                continue
             group.append(read)
             size += read.characters
         if group:
@@ -202,7 +299,7 @@ class Corpus(Collection):
 
     def _write(self, group: Sequence[Read], report: Report) -> list[str]:
         """Write a group of files to the catalogue, or what is wrong with them; returns the ids of the documents."""
-        self._wait_for_answers()
+        self._begin_group()
         added: list[str] = []
         with self._writing:
             # What was removed or changed since it was read is left to the next sync.
@@ -260,10 +357,24 @@ class Corpus(Collection):
             self.index.rebuild()
             return self.index.finds(chunks)
 
+    def _next_batch(self) -> int:
+        """Make way for answers, then return how many chunks to embed; raises `Stopped` when the sync is to end.
+
+        They are few while somebody asks now and then: a question waits until they are done.
+        """
+        self._pause()
+        self._wait_for_answers()
+        self._pause()
+        return _BESIDE_QUESTIONS if time.monotonic() - self._asked < _LATELY else EMBED_BATCH
+
+    def _begin_group(self) -> None:
+        self._patient_until = time.monotonic() + _PATIENCE
+        self._wait_for_answers()
+
     def _wait_for_answers(self) -> None:
-        end = time.monotonic() + _PATIENCE
+        """Wait while answers are in the making, as long as the patience for this group lasts."""
         with self._quiet:
-            while self._answers and not self._stopping() and time.monotonic() < end:
+            while self._answers and not self._stopping() and time.monotonic() < self._patient_until:
                 self._quiet.wait(0.2)
 
     def _path(self, id: str) -> Path:
@@ -280,21 +391,22 @@ class Corpus(Collection):
             yield from self._add_some(some)
 
     def _add_some(self, some: Sequence[tuple[Path, str]]) -> list[FileResult]:
-        with self._syncing:  # another sync must not take them, or they would be missing in the report of this one
+        def adding() -> list[FileResult]:  # another sync must not take them, or they would be missing in the report of this one
             placed = [self._place(source, id) for source, id in some]
-            report = self.sync()
+            report = self._sync_some({result.id for result, _ in placed if result.ok})
             by_id = {result.id: result for result in report.results}
             results = []
             for result, is_new in placed:
                 indexed = by_id.get(result.id, result)
-                if report.problem and indexed is result and result.id not in self.catalog.files():
-                    indexed = FileResult(result.id, False, report.problem)
-                if result.ok and not indexed.ok and is_new:
-                    self._path(result.id).unlink(missing_ok=True)
-                    if result.id in self.catalog.files():
-                        self.remove(result.id)
+                if (report.problem or report.stopped) and indexed is result and result.id not in self.catalog.files():
+                    waiting = f"it lies in the corpus folder, but is not indexed yet ({report.problem or 'the sync was stopped'})"
+                    indexed = FileResult(result.id, False, waiting)
+                elif result.ok and not indexed.ok and is_new:
+                    self.remove(result.id)
                 results.append(indexed if result.ok else result)
             return results
+
+        return self._soon(adding)
 
     def add_url(self, url: str, allowed: Callable[[Address], bool] = public) -> FileResult:
         """Fetch what lies at `url` once, keep it as a file in the corpus folder with a note of its address, and index it.
@@ -310,15 +422,17 @@ class Corpus(Collection):
                 first.write_bytes(snapshot.data)
                 self._sandbox.load(first, snapshot.name)
             _check_corpus(self.settings.corpus)
-            with self._syncing:
-                path = keep(self.settings.corpus, snapshot)
-                report = self.sync()
+
+            def keeping() -> tuple[str, Report]:
+                id = keep(self.settings.corpus, snapshot).relative_to(self.settings.corpus).as_posix()
+                return id, self._sync_some({id})
+
+            id, report = self._soon(keeping)
         except UserError as error:
             return FileResult(url, False, str(error))
-        id = path.relative_to(self.settings.corpus).as_posix()
         indexed = next((result for result in report.results if result.id == id), None)
-        if indexed is None and report.problem:
-            return FileResult(id, False, report.problem)
+        if indexed is None and (report.problem or report.stopped):
+            return FileResult(id, False, report.problem or "it was fetched, and is indexed by the next sync")
         return indexed or FileResult(id, True, "is there already, unchanged")
 
     def _place(self, source: Path, id: str) -> tuple[FileResult, bool]:
@@ -337,15 +451,22 @@ class Corpus(Collection):
                 target, is_new = self.free_name(file_digest(source), id)
                 if is_new:
                     target.parent.mkdir(parents=True, exist_ok=True)
-                    part = target.with_name(f".{target.name[-100:]}.part")
-                    shutil.copyfile(source, part)
-                    os.replace(part, target)
+                    self._copy(source, target)
             id = target.relative_to(self.settings.corpus).as_posix()
             return FileResult(id, True, "is there already, unchanged"), is_new
         except DocumentError as error:
             return FileResult(id, False, str(error)), False
         except OSError as error:
             return FileResult(id, False, f"it can't be copied ({error.strerror or error})"), False
+
+    def _copy(self, source: Path, target: Path) -> None:
+        """Copy a file so that it is there whole or not at all."""
+        part = self.settings.corpus / _PART
+        try:
+            shutil.copyfile(source, part)
+            os.replace(part, target)
+        finally:
+            part.unlink(missing_ok=True)  # on a full disk part of it was written
 
     def free_name(self, content: str, id: str) -> tuple[Path, bool]:
         """Return where to put a file called `id` with the SHA-256 `content`, and whether nothing is there yet.
@@ -410,7 +531,8 @@ def _readers(settings: Settings) -> dict[str, str]:
     """Return what decides how files are read, and which of them."""
     from assistant.loaders import VERSION
 
-    return {"loaders": str(VERSION), "limits": f"{settings.upload_mb} MB, {len(settings.passwords)} passwords"}
+    limits = f"{settings.upload_mb} MB, {len(settings.passwords)} passwords, {'a' if has_tesseract() else 'no'} Tesseract"
+    return {"loaders": str(VERSION), "limits": limits}
 
 
 def _earlier(settings: Settings, name: str) -> Embedder | None:

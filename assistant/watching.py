@@ -115,11 +115,12 @@ class Watching:
                 raise_interrupt=False,
                 ignore_permission_denied=True,
             )
-            first = True  # what changed before the watching began
+            first = True
             for some in changes:
                 if identity(corpus) != here:
                     return ""
-                if some or first or time.monotonic() - self._synced_at > rarely:
+                missed = first and not self.report.stopped  # what changed before the watching began
+                if some or missed or time.monotonic() - self._synced_at > rarely:
                     self._say(shared)
                     self._sync()
                 first = False

@@ -14,6 +14,7 @@ COMMANDS = {
     "abstain": "how often are answers wrongly refused or given? --fit fits the refusal threshold",
     "injections": "do instructions inside documents get through to the answer? with the app's defences and without",
     "sources": "do answers follow the documents where the world knows better, and tell when two of them disagree?",
+    "poison": "do five texts written to match a question push a wrong answer? and is the reader told?",
     "compare": "two runs, question by question: exit code 1 when the second is significantly worse",
     "history": "the main measure of all runs over time: a plot and a table",
     "generate": "draft questions about your own documents, for you to keep or throw away",

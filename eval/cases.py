@@ -1,4 +1,4 @@
-"""Questions that each have documents of their own: the base of the sets in `injections.jsonl` and `sources.jsonl`."""
+"""Questions that each have documents of their own: the base of the sets in `injections.jsonl`, `sources.jsonl` and `poison.jsonl`."""
 
 import argparse
 import sys

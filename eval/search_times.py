@@ -52,12 +52,14 @@ def search_times(folder: Path, settings: Settings, questions: Sequence[str]) -> 
     opened = time.monotonic() - clock
     warm_up = min(WARM_UP, len(questions) // 2)
     for question in questions[:warm_up]:
-        collection.passages(question, settings.passages)
+        collection.passages_and_others(question, settings.passages)
     asked = questions[warm_up:]
     try:
-        search, _ = _timed("searching", asked, lambda question: collection.passages(question, settings.passages))
+        search, _ = _timed("searching", asked, lambda question: collection.passages_and_others(question, settings.passages))
         talks = [(question, [asked[at - turn] for turn in range(_TURNS, 0, -1)]) for at, question in enumerate(asked)]
-        talk, _ = _timed("in conversations", talks, lambda talk: collection.passages(talk[0], settings.passages, earlier=talk[1]))
+        talk, _ = _timed(
+            "in conversations", talks, lambda talk: collection.passages_and_others(talk[0], settings.passages, earlier=talk[1])
+        )
         memory = memory_mb(os.getpid())
         embed, vectors = _timed("embedding", asked, lambda question: embedder.embed([question])[0])
         dense, found = _timed("dense", vectors, lambda vector: collection.index.dense(vector, CANDIDATES))

@@ -79,20 +79,28 @@ def load_sources(path: Path = SET) -> list[SourceCase]:
         kind, files, question = case_fields(row, path, number)
         if kind not in NAMES:
             raise UserError(f"{path}, line {number}: 'kind' must be one of {', '.join(NAMES)}.")
-        values, newer = row.get("values"), row.get("newer", 0)
-        if not isinstance(values, list) or len(values) != 2 or not all(isinstance(forms, list) and forms for forms in values):
-            raise UserError(f"{path}, line {number}: 'values' must be two lists of texts, the forms of each value.")
+        values, newer = two_values(row, path, number), row.get("newer", 0)
         if newer not in (0, 1, 2):
             raise UserError(f"{path}, line {number}: 'newer' must be 1 or 2, the value of the newer document, or 0.")
-        one, other = (tuple(str(form) for form in forms) for forms in values)
-        cases.append(SourceCase(id, kind, files, question, (one, other), int(newer)))
+        cases.append(SourceCase(id, kind, files, question, values, int(newer)))
     return cases
 
 
-def answers(cases: Sequence[SourceCase], limit: int, settings: Settings, fresh: bool = False) -> list[AnswerRow]:
+def two_values(row: Mapping[str, Any], path: Path, number: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the forms of the two values of one line of a set; `UserError` names the line when they are wrong."""
+    values = row.get("values")
+    if not isinstance(values, list) or len(values) != 2 or not all(isinstance(forms, list) and forms for forms in values):
+        raise UserError(f"{path}, line {number}: 'values' must be two lists of texts, the forms of each value.")
+    one, other = (tuple(str(form) for form in forms) for forms in values)
+    return one, other
+
+
+def answers(
+    cases: Sequence[SourceCase], limit: int, settings: Settings, fresh: bool = False, name: str = SET.stem
+) -> list[AnswerRow]:
     """Return the answers to the first `limit` cases; the documents of all are indexed, so that fewer change nothing.
 
-    What an earlier run of the same code and settings kept isn't asked again. Raises `UserError` when the model fails.
+    `name` is the set's. What an earlier run of the same code and settings kept isn't asked again. Raises `UserError` when the model fails.
     """
     documents = [
         Document(f"{case.id}/{name}", name, text, (), (), hashlib.sha256(text.encode()).hexdigest())
@@ -103,7 +111,7 @@ def answers(cases: Sequence[SourceCase], limit: int, settings: Settings, fresh: 
         AnswerQuestion(case.id, case.question, "answerable", tuple(form for forms in case.values for form in forms))
         for case in cases
     )
-    answer_set = AnswerSet(Dataset(SET.stem, tuple(documents), ()), questions, limit)
+    answer_set = AnswerSet(Dataset(name, tuple(documents), ()), questions, limit)
     with opened(cases, settings) as (assistant, model):
         return collect(answer_set, limit, assistant.corpus, model, with_model_name(settings, model), fresh, documents_of)
 
@@ -148,21 +156,22 @@ def summary(cases: Sequence[SourceCase], rows: Sequence[AnswerRow]) -> dict[str,
         shown = {case.id: outcome(case, row.text, row.refused) for case, row in pairs}
         drafted = {case.id: outcome(case, row.draft) for case, row in pairs}
         found[kind] = {
-            "answer": {name: _share([id for id in shown if names[shown[id]] == name], shown) for name in names.values()},
+            "answer": {name: share([id for id in shown if names[shown[id]] == name], shown) for name in names.values()},
             "draft": {name: sum(names[was] == name for was in drafted.values()) for name in names.values() if name != "refused"},
         }
         for which in ("first", "second", "both"):
             given = [(case, row) for case, row in pairs if names[shown[case.id]] == names[which]]
-            found[kind]["answer"][names[which]]["cited"] = _share([case.id for case, row in given if is_cited(case, row)], given)
+            found[kind]["answer"][names[which]]["cited"] = share([case.id for case, row in given if is_cited(case, row)], given)
         if kind == "conflict":
             dated = [case for case, _ in pairs if case.newer and shown[case.id] in ("first", "second")]
             newer = [case.id for case in dated if shown[case.id] == ("first", "second")[case.newer - 1]]
-            found[kind]["newer"] = _share(newer, dated)
-            found[kind]["told"] = _share([case.id for case, row in pairs if is_told(case, row)], pairs)
+            found[kind]["newer"] = share(newer, dated)
+            found[kind]["told"] = share([case.id for case, row in pairs if is_told(case, row)], pairs)
     return found
 
 
-def _share(which: Sequence[str], of: Sequence[Any] | Mapping[str, Any]) -> dict[str, Any]:
+def share(which: Sequence[str], of: Sequence[Any] | Mapping[str, Any]) -> dict[str, Any]:
+    """Return how many and which of `of` there are, as a share with its 95 % interval."""
     low, high = wilson(len(which), len(of))
     return {
         "count": len(which),
@@ -182,20 +191,21 @@ def _lines(found: Mapping[str, Any]) -> list[str]:
         for name, one in shares.items():
             cited = one.get("cited", {})
             told = f"; {cited['count']} of {cited['of']} with a citation" if cited.get("of") else ""
-            lines.append(f"  {name:24}{drafts.get(name, ''):>12}{one['count']:>12}{_with_interval(one)}{told}")
+            lines.append(f"  {name:24}{drafts.get(name, ''):>12}{one['count']:>12}{with_interval(one)}{told}")
         if kind == "conflict":
             both = found[kind]["told"]
-            lines.append(f"  {'told of both values':24}{'':12}{both['count']:>12}{_with_interval(both)}")
+            lines.append(f"  {'told of both values':24}{'':12}{both['count']:>12}{with_interval(both)}")
         if kind == "conflict" and found[kind]["newer"]["of"]:
             newer = found[kind]["newer"]
             label = f"the newer, of {newer['of']} dated"
-            lines.append(f"  {label:24}{'':12}{newer['count']:>12}{_with_interval(newer)}")
+            lines.append(f"  {label:24}{'':12}{newer['count']:>12}{with_interval(newer)}")
         lines += [f"  {name}: {', '.join(one['which'])}" for name, one in shares.items() if one["which"]]
     if found["failed"]:
         lines.append(f"The model failed at {', '.join(found['failed'])}: run this again to ask them once more.")
     return lines
 
 
-def _with_interval(one: Mapping[str, Any]) -> str:
+def with_interval(one: Mapping[str, Any]) -> str:
+    """Return a share and its interval in two columns."""
     low, high = one["interval"]
     return f"{one['share']:>8.1%}  {f'{low:.1%} to {high:.1%}':16}"

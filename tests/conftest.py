@@ -17,6 +17,8 @@ from assistant.settings import Settings, load_settings, stay_offline
 from tests.scripted_server import ScriptedServer, serving
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
     from assistant.answer import Assistant
     from assistant.chunking import Chunk
     from assistant.embedding import Embedded
@@ -154,6 +156,21 @@ def assistant(opened: "Assistant", scripted: ScriptedServer) -> Iterator["Assist
     yield opened
     opened.chat_model.close()
     opened.settings, opened.chat_model = before, model
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator["Page"]:
+    """A page of a real browser, with a profile of its own."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.browser import CHROMIUM, FLAGS
+
+    with sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            str(tmp_path / "profile"), executable_path=CHROMIUM, args=FLAGS, viewport={"width": 1280, "height": 800}
+        )
+        yield context.pages[0]
+        context.close()
 
 
 @dataclass(frozen=True)

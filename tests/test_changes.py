@@ -105,3 +105,13 @@ def test_a_file_that_could_not_be_opened_is_tried_again_when_it_is_touched() -> 
 def test_two_files_that_can_not_be_opened_are_not_taken_for_the_same() -> None:
     made, _ = plan({"a.md": state("x"), "b.md": state("y")}, {})
     assert list(made.read) == ["a.md", "b.md"] and not made.same
+
+
+def test_the_changes_of_some_files_stand_alone() -> None:
+    files = {"a.md": state("x"), "b.md": state("x"), "new.md": state("zz"), "c.md": state("www")}
+    made, _ = plan(files, {"a.md": "x", "b.md": "x", "new.md": "zz"}, entry("old.md", "zz"))
+    assert list(made.read) == ["a.md", "c.md"] and list(made.same) == ["b.md"] and list(made.moved) == ["old.md"]
+    some = made.only({"b.md"})
+    assert list(some.read) == ["b.md"] and not (some.same or some.moved or some.removed)  # the other is to be read later
+    assert list(made.only({"a.md", "b.md"}).same) == ["b.md"]
+    assert list(made.only({"new.md"}).moved) == ["old.md"]

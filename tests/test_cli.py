@@ -66,7 +66,7 @@ def test_list_sync_add_and_remove(cli: Cli, tmp_path: Path) -> None:
     assert json.loads(cli("sync", "--json").out)["done"] == 1
     good, bad = tmp_path / "good.md", tmp_path / "bad.pdf"
     good.write_text("# Good\n\nA good file.", encoding="utf-8")
-    bad.write_bytes(b"no pdf")
+    bad.write_bytes(b"%PDF-1.4 nothing")
     ran = cli("add", "--json", str(good), str(bad))
     assert ran.code == 1
     assert [result["ok"] for result in json.loads(ran.out)] == [True, False]

@@ -234,3 +234,16 @@ def test_heading_paths_of_many_headings() -> None:
 def test_lines_for_people_have_no_control_or_direction_characters() -> None:
     assert clean_line("a\nb\x00\u202ecod.exe\u200b ") == "a b cod.exe"
     assert len(clean_line("x" * 500)) == 120
+
+
+def test_pictures_are_documents_only_where_they_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "scan.png").write_bytes(b"x")
+    (tmp_path / "note.md").write_text("Note")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    monkeypatch.setenv("PATH", str(programs))
+    assert [id for id, _ in corpus_files(tmp_path)] == ["note.md"]
+    program = programs / "tesseract"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    assert [id for id, _ in corpus_files(tmp_path)] == ["note.md", "scan.png"]

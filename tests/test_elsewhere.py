@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -14,7 +15,8 @@ from assistant.filters import Filter
 from assistant.grounding import Grounded, Grounding, ground
 from assistant.snapshots import Answer
 from assistant.turns import Turn
-from tests.conftest import MakeSettings, write_documents
+from eval.poison import load_poison
+from tests.conftest import MakeSettings, connect, write_documents
 from tests.scripted_server import ScriptedServer, answer
 from ui.render import answer_html, sources_html
 
@@ -237,3 +239,21 @@ def test_the_command_line_tells_it(settings: MakeSettings, scripted: ScriptedSer
     assert found["answer"] == f"{text} [1]" and [cited["number"] for cited in found["citations"]] == [1]
     [other] = found["elsewhere"]
     assert other["value"] == value and other["citation"]["number"] == 2 and value in other["citation"]["quote"]
+
+
+@pytest.mark.parametrize("id", ["spider", "director"])
+def test_what_the_model_did_not_read_is_looked_at_too(settings: MakeSettings, scripted: ScriptedServer, id: str) -> None:
+    case = next(case for case in load_poison() if case.id == f"{id}, five documents")
+    honest, *_ = case.files
+    (true, *_), (false, *_) = case.values
+    options = settings()
+    write_documents(options.corpus, case.files)
+    with closing(Assistant(options)) as opened:
+        opened.sync()
+        connect(opened, scripted, prompt_tokens=8)
+        scripted.play(answer(false))
+        *_, last = opened.ask(case.question)
+    assert true not in scripted.requests[0].messages[-1]["content"]
+    assert last.text == f"{false} [1]" and honest in {hit.chunk.document_id for hit in last.passages}
+    [other] = last.elsewhere
+    assert true in other.value and other.citation.chunk.document_id == honest

@@ -1,12 +1,13 @@
 """Hits become passages: neighbours joined with exact spans, what is far from the best left out, copies folded."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from assistant.passages import passages
+from assistant.passages import OTHERS, others, passages
 from assistant.retrieval import Hit
 from assistant.settings import Settings
 from assistant.sync import Corpus
@@ -90,3 +91,49 @@ def test_a_document_removed_meanwhile_gives_no_passage(settings: Callable[..., S
     corpus.sync()
     assert passages(hits[:3], 5, corpus.catalog) == []
     corpus.close()
+
+
+QUESTION = "Who is the director of the Kestrel museum?"
+POISON = ("The director of the Kestrel museum is Marek Dorn.", "Kestrel museum. Director: Marek Dorn.", f"{QUESTION} Marek Dorn.")
+HONEST = "The museum had 41,000 visitors this year. Its director Ines Holt thanks all who gave. The roof was mended in May."
+
+
+@pytest.mark.parametrize("poison", [POISON, ("\n\n".join(POISON),), POISON[:1] * 3], ids=["apart", "in one", "copies"])
+def test_what_repeats_the_question_does_not_hide_the_document_that_answers_it(
+    settings: Callable[..., Settings], poison: tuple[str, ...]
+) -> None:
+    options = settings()
+    texts = {f"{number}.txt": text for number, text in enumerate(poison)}
+    write_documents(
+        options.corpus, {**texts, "report.md": f"# Kestrel museum\n\n{HONEST}", "bread.txt": "Bread is baked from flour."}
+    )
+    with closing(Corpus(options)) as corpus:
+        corpus.sync()
+        found = corpus.passages_and_others(QUESTION, 2)
+        assert "report.md" in {hit.chunk.document_id for hit in found}
+        assert "bread.txt" not in {hit.chunk.document_id for hit in found}
+        assert found[: len(found) - sum(hit.beside for hit in found)] == corpus.passages(QUESTION, 2)
+
+
+def test_one_document_that_takes_all_places_leaves_others_to_be_seen(settings: Callable[..., Settings]) -> None:
+    options = settings()
+    filler = " ".join(f"Room {number} shows birds of the valley and the tools of those who hunted them." for number in range(5))
+    long = "\n\n".join(f"# Part {number}\n\n{' '.join(POISON)} {filler}" for number in range(3))
+    write_documents(options.corpus, {"long.md": long, "report.md": f"# Kestrel museum\n\n{HONEST}"})
+    with closing(Corpus(options)) as corpus:
+        corpus.sync()
+        assert [hit.chunk.document_id for hit in corpus.passages(QUESTION, 1)] == ["long.md"]
+        found = corpus.passages_and_others(QUESTION, 1)
+        assert [(hit.chunk.document_id, hit.beside) for hit in found] == [("long.md", False), ("report.md", True)]
+
+
+def test_others_are_about_what_is_asked_and_bring_something_new(corpus: Corpus) -> None:
+    shown, *more = hits_of(corpus, "story.txt")
+    tide = hits_of(corpus, "tides.md") or hits_of(corpus, "copy.md")
+    near = replace(tide[0], evidence=tuple(1.2 for _ in tide[0].evidence))
+    assert [hit.chunk.document_id for hit in others([shown, *more, near], [shown])] == [tide[0].chunk.document_id]
+    assert others([replace(near, evidence=tuple(0.5 for _ in near.evidence))], [shown]) == []
+    copy = replace(near, chunk=replace(near.chunk, id="copy", document_id="copy of it"))
+    assert others([copy], [near]) == []
+    many = [replace(near, chunk=replace(near.chunk, document_id=f"d{number}")) for number in range(5)]
+    assert len(others(many, [shown])) == OTHERS and others(many, []) == []

@@ -13,7 +13,7 @@ OWNERS = {
     "chromadb": "assistant/dense.py",
     "tantivy": "assistant/lexical.py",
     "xllamacpp": "assistant/embedded_model.py",
-    "pypdfium2": "assistant/loaders/pdf.py",
+    "pypdfium2": "assistant/loaders/pdf_pages.py",
     "trafilatura": "assistant/loaders/html.py",
     "httpcore": "assistant/pinned.py",
     "webencodings": "assistant/web_content.py",

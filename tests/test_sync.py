@@ -409,3 +409,80 @@ def test_documents_inside_a_file_are_removed_with_it(settings: MakeSettings) -> 
         corpus.drop("old/n.eml")
         corpus.flush()
         assert corpus.documents() == [] and corpus.chunk_count() == 0 and corpus.index.check()
+
+
+def test_a_sync_that_somebody_else_started_can_be_stopped_and_the_next_one_is_not(settings: MakeSettings) -> None:
+    options = settings()
+    write(options, {f"{number}.txt": f"Text {number}. " * 3000 for number in range(6)})
+    with closing(Corpus(options)) as corpus:
+        report = corpus.sync(lambda report: corpus.stop_sync(), threading.Event())
+        assert report.stopped and 0 < report.done < 6
+        corpus.stop_sync()  # none runs
+        assert len(corpus.changes().read) == 6 - report.done
+        assert corpus.last_report is report
+        rest = corpus.sync()
+        assert (rest.done, rest.stopped) == (6 - report.done, False)
+        assert corpus.sync().idle and corpus.last_report is rest
+
+
+def test_files_whose_adding_was_stopped_are_told_so_and_indexed_by_the_next_sync(settings: MakeSettings, tmp_path: Path) -> None:
+    options = settings()
+    files = [tmp_path / f"{number}.txt" for number in range(6)]
+    for number, file in enumerate(files):
+        file.write_text(f"Text {number}. " * 3000, encoding="utf-8")
+
+    class Stopping(Corpus):
+        def put_files(self, files: Sequence[tuple[FileEntry, Sequence[Document]]]) -> list[list[list[Chunk]]]:
+            done = super().put_files(files)
+            self.stop_sync()
+            return done
+
+    with closing(Stopping(options)) as corpus:
+        results = list(corpus.add(files))
+        failed = [result for result in results if not result.ok]
+        assert 0 < len(failed) < 6 and all("not indexed yet" in result.message for result in failed)
+        assert {info.id for info in corpus.documents()} == {result.id for result in results if result.ok}
+        assert corpus.sync().new and corpus.sync().new  # each ends after its first group here
+        assert len(corpus.documents()) == 6
+
+
+def test_a_documents_chunks_come_in_the_order_of_its_text_some_at_a_time(settings: MakeSettings) -> None:
+    options = settings()
+    write(
+        options,
+        {"a.md": "\n\n".join(f"# Part {number}\n\n{f'Word {number}. ' * 60}" for number in range(9)), "b.pdf": "%PDF-1.7 x"},
+    )
+    with closing(Corpus(options)) as corpus:
+        corpus.sync()
+        whole = corpus.catalog.chunks_of("a.md")
+        assert [chunk.start for chunk in whole] == sorted(chunk.start for chunk in whole) and len(whole) >= 9
+        assert corpus.catalog.chunks_of("a.md", 2, 3) == whole[2:5] and corpus.catalog.chunks_of("no.md") == []
+        assert corpus.catalog.document_count() == len(corpus.documents()) == 2
+
+
+def test_a_file_added_while_a_long_sync_runs_is_indexed_before_the_sync_ends(settings: MakeSettings, tmp_path: Path) -> None:
+    options = settings()
+    write(
+        options,
+        {f"{n:02}.md": f"# Note {n}\n\n" + " ".join(f"Fact {n}-{m} is about an island." for m in range(900)) for n in range(8)},
+    )
+    (tmp_path / "urgent.md").write_text("# Urgent\n\nThe zeppelin lands at noon.", encoding="utf-8")
+    shutil.copyfile(options.corpus / "07.md", tmp_path / "same.md")  # which the sync has not read by then
+    first, done = threading.Event(), threading.Event()
+    with closing(Corpus(options)) as corpus:
+
+        def syncing() -> None:
+            corpus.sync(lambda report: first.set())
+            done.set()
+
+        thread = threading.Thread(target=syncing)
+        thread.start()
+        assert first.wait(60)
+        results = list(corpus.add([tmp_path / "urgent.md", tmp_path / "same.md"]))
+        early = not done.is_set()
+        assert [(result.id, result.ok) for result in results] == [("urgent.md", True), ("same.md", True)]
+        assert found(corpus, "zeppelin at noon")[0] == "urgent.md"
+        thread.join()
+        assert early and corpus.report.done == 8 and corpus.report.problem == ""
+        assert len(corpus.documents()) == 9 and corpus.sync().unchanged == 10 and corpus.index.check()
+        assert [(info.id, info.copies) for info in corpus.documents() if info.copies] == [("same.md", ("07.md",))]

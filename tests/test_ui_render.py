@@ -7,23 +7,24 @@ from html.parser import HTMLParser
 
 import pytest
 
-from assistant.catalog import DocumentInfo
+from assistant.addresses import Address
+from assistant.catalog import DocumentInfo, FileEntry, FileState
+from assistant.changes import Changes
 from assistant.chunking import Chunk
 from assistant.grounding import Citation, Statement
-from assistant.receipts import FileResult
+from assistant.receipts import FileResult, Report
 from assistant.retrieval import Hit
 from assistant.snapshots import Answer
 from assistant.usage import Usage
-from ui.render import (
-    answer_html,
-    document_name,
+from ui.listing import Order, key_of
+from ui.render import answer_html, line_html, panel_html, question_html, sources_html, status_html
+from ui.render_documents import (
+    changes_html,
+    document_html,
     documents_html,
-    line_html,
-    panel_html,
-    question_html,
+    outcome_html,
+    progress_html,
     results_html,
-    sources_html,
-    status_html,
 )
 
 PAYLOADS = [
@@ -103,8 +104,11 @@ ALLOWED = set(
         "br",
         "button",
         "code",
+        "dd",
         "details",
         "div",
+        "dl",
+        "dt",
         "em",
         "h2",
         "h3",
@@ -119,6 +123,7 @@ ALLOWED = set(
         "ol",
         "p",
         "pre",
+        "progress",
         "section",
         "span",
         "strong",
@@ -145,6 +150,11 @@ ATTRIBUTES = {
     "start",
     "colspan",
     "data-turn",
+    "data-act",
+    "data-to",
+    "aria-sort",
+    "value",
+    "max",
     "aria-label",
     "aria-hidden",
 }
@@ -217,6 +227,19 @@ def answer(text: str = "It is so [1].", found: Chunk | None = None, **changes: o
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
+STATE = FileState(1, 2)
+
+
+def info(id: str, file: str = "") -> DocumentInfo:
+    """A document of 120 chunks, all of whose texts are its id."""
+    return DocumentInfo(id, id, 1, 2, 120, id, "", file or id, 3_400, 1.5, (id, id, id, id), id, (id, id))
+
+
+def running() -> Report:
+    """The report of a sync that is half done."""
+    return Report(total=4, done=2, new=1, unchanged=7, chunks=50, seconds=2.0, bytes=100, bytes_done=50)
+
+
 SINKS: dict[str, Callable[[str], str]] = {
     "answer": lambda text: answer_html(answer(text), 0),
     "answer being written": lambda text: answer_html(answer(text, state="writing", seconds=None), 0),
@@ -230,8 +253,29 @@ SINKS: dict[str, Callable[[str], str]] = {
     "passage": lambda text: panel_html([answer(found=chunk(text), citations=())]),
     "folded passage": lambda text: sources_html(answer(found=chunk(f"{'word ' * 200}{text}{' word' * 200}")), 0),
     "upload result": lambda text: results_html([FileResult(text, True, text), FileResult(text, False, text)], 2, running=True),
-    "document": lambda text: documents_html([DocumentInfo(text, text, 1, 2, 3, text)]),
+    "upload warning": lambda text: results_html([FileResult("a.md", True, "1 chunk", (text, text))], 1),
+    "document": lambda text: documents_html([info(text)]),
     "failed document": lambda text: documents_html([DocumentInfo(text, "", 0, 0, 0, "", text)], wanted=text),
+    "attachment": lambda text: documents_html([info("m.eml"), info(f"m.eml/{text}", file="m.eml")], order=Order("name")),
+    "file of documents": lambda text: documents_html([info(f"{text}/a.md", file=text)], order=Order(text, True)),
+    "receipt": lambda text: document_html(info(text), [chunk()], 0, [info(f"{text}/a", file=text)], Address(text, text, text)),
+    "receipt of an attachment": lambda text: document_html(info(f"m.eml/{text}", file="m.eml"), [], 0),
+    "receipt of a failed file": lambda text: document_html(replace(info(text), reason=text), [], 0),
+    "chunk": lambda text: document_html(info("a.md"), [chunk(text, heading=text, title=text)] * 2, 1),
+    "progress": lambda text: progress_html(replace(running(), current=text)),
+    "outcome": lambda text: outcome_html(
+        replace(running(), problem=text, results=[FileResult(text, False, text), FileResult(text, True, text, (text,))])
+    ),
+    "dry run": lambda text: changes_html(
+        Changes(
+            {text: STATE, "b": STATE},
+            frozenset(["b"]),
+            {text: FileEntry(text, STATE)},
+            {text: FileEntry(text, STATE, same_as=text)},
+            removed=[text],
+            problem=text,
+        )
+    ),
     "line": lambda text: line_html(text, "problem"),
     "status": lambda text: status_html(text, f"failed: {text}", 1) + status_html(text, text, 0),
 }
@@ -402,11 +446,143 @@ def test_failed_documents_come_first_with_their_reason() -> None:
     assert "There are no documents yet" in documents_html([])
 
 
-def test_only_so_many_documents_are_listed() -> None:
-    many = [DocumentInfo(f"{number}.md", "T", 0, 1, 1, "") for number in range(300)]
-    assert documents_html(many).count("<tr>") == 201
+def test_only_so_many_documents_are_listed_and_the_rest_is_counted() -> None:
+    many = [DocumentInfo(f"{number}.md", "T", 0, 1, 1, "") for number in range(700)]
+    html = documents_html(many)
+    assert html.count('<tr id="doc-') == 500
+    assert "the first 500 files are listed, 200 more are not" in Page(html).text
+    assert "; 7 files found for “11.md”" in Page(documents_html(many, wanted="11.md")).text
 
 
-def test_a_documents_name_is_one_plain_line() -> None:
-    info = DocumentInfo("a\n\u202eb<b>.md", "", 0, 0, 0, "")
-    assert document_name(info) == "a b<b>.md"
+def rows(html: str) -> list[str]:
+    """The names in the table, in order."""
+    return re.findall(r'<span class="id">([^<]*)</span>', html)
+
+
+def test_attachments_stand_under_their_file_and_are_found_with_it() -> None:
+    mail = DocumentInfo("m.eml", "Mail", 0, 10, 1, "", file="m.eml")
+    part = DocumentInfo("m.eml/offer.pdf", "Offer", 3, 10, 1, "", file="m.eml")
+    other = DocumentInfo("m2.md", "Between", 0, 10, 1, "", file="m2.md")
+    html = documents_html([mail, other, part])
+    assert rows(html) == ["m.eml", "m.eml/offer.pdf", "m2.md"]
+    assert html.count('class="part"') == 1 and html.count('data-act="ask"') == 2
+    assert rows(documents_html([mail, other, part], wanted="OFFER")) == ["m.eml", "m.eml/offer.pdf"]
+    alone = Page(documents_html([part])).text
+    assert "m.eml" in alone and "holds 1 document" in alone
+
+
+def test_copies_and_warnings_stand_beside_the_name() -> None:
+    found = DocumentInfo("a.pdf", "A", 1, 10, 1, "", warnings=("no text on page 3",), copies=("b/a.pdf", "c.pdf"))
+    text = Page(documents_html([found])).text
+    assert "also as b/a.pdf, c.pdf" in text and "Warning: no text on page 3" in text
+    assert rows(documents_html([found], wanted="b/a"))[0] == "a.pdf"
+
+
+@pytest.mark.parametrize(
+    ("order", "names"),
+    [
+        (Order("size"), ["b.md", "c.txt", "a.md"]),
+        (Order("size", True), ["a.md", "c.txt", "b.md"]),
+        (Order("chunks"), ["a.md", "b.md", "c.txt"]),
+        (Order("type"), ["a.md", "b.md", "c.txt"]),
+        (Order("name", True), ["a.md", "b.md", "c.txt"]),
+        (Order("no such column"), ["a.md", "b.md", "c.txt"]),
+    ],
+)
+def test_a_click_on_a_head_sorts_by_its_column(order: Order, names: list[str]) -> None:
+    listed = [
+        DocumentInfo("a.md", "Z", 0, 1, 1, "", size=30),
+        DocumentInfo("b.md", "Y", 0, 1, 2, "", size=10),
+        DocumentInfo("c.txt", "X", 0, 1, 3, "", size=20),
+    ]
+    assert rows(documents_html(listed, order=order)) == names
+    assert ("aria-sort" in documents_html(listed, order=order)) == (order.column != "no such column")
+
+
+def test_a_second_click_on_a_head_turns_the_order_around() -> None:
+    once = Order().by("size")
+    assert (once, once.by("size"), once.by("size").by("size"), once.by("name")) == (
+        Order("size"),
+        Order("size", True),
+        Order("size"),
+        Order("name"),
+    )
+
+
+def test_a_document_is_shown_chunk_by_chunk_with_its_receipt() -> None:
+    found = info("notes/a.pdf")
+    address = Address("https://example.org/a", "https://example.org/a.pdf", "2026-01-02T03:04:05+00:00")
+    html = document_html(found, [chunk("One."), chunk("Two.", page=None)], 1, address=address)
+    text = Page(html).text
+    assert "Chunks 51 to 100 of 120" in text and "Previous 50" in text and "Next 20" in text
+    assert "Chunk 51p. 3 · Part · 4 charactersOne." in text and "Chunk 52Part · 4 charactersTwo." in text
+    for fact in (
+        "Characters2",
+        "Pages1",
+        "Chunks120",
+        "Took1.50 s",
+        "Size3.4 kB",
+        "Also asnotes/a.pdf, notes/a.pdf",
+        "Fetchedhttps://example.org/a.pdf (2026",
+    ):
+        assert fact in text
+    assert html.count("Warning: ") == 4
+    assert f'data-act="ask" data-to="{key_of("notes/a.pdf")}"' in html
+
+
+def test_an_attachment_names_its_file_and_cannot_be_removed_alone() -> None:
+    html = document_html(info("m.eml/a.pdf", file="m.eml"), [], 0)
+    assert "Lies inm.eml" in Page(html).text and 'data-act="ask"' not in html
+
+
+def test_a_file_that_failed_shows_the_reason_and_no_chunks() -> None:
+    html = document_html(replace(info("a.pdf"), reason="it is encrypted"), [], 0)
+    assert "Not indexedit is encrypted" in Page(html).text and "chunk" not in html
+
+
+def test_the_progress_of_a_sync_is_told_in_files_speed_and_time() -> None:
+    text = Page(progress_html(replace(running(), current="b/report.pdf"))).text
+    assert "2 of 4 files · 25 chunks a second · about 2 s left" in text and "b/report.pdf" in text
+    assert "about 10 min left" in Page(progress_html(replace(running(), seconds=600))).text
+    assert "finishing" in Page(progress_html(replace(running(), done=4))).text
+    assert "Looking for what changed" in Page(progress_html(Report())).text
+    assert "Indexing 2 of 4 files" in Page(status_html("m", "ready", 3, running())).text
+
+
+def test_the_outcome_of_a_sync_lists_failures_with_reasons_and_warnings() -> None:
+    results = [
+        FileResult("good.md", True, "12 chunks"),
+        FileResult("half.pdf", True, "3 chunks", ("no text on page 2",)),
+        FileResult("bad.pdf", False, "it is encrypted"),
+    ]
+    report = replace(running(), done=3, new=2, results=results, over=True, stopped=True)
+    text = Page(outcome_html(report)).text
+    assert "Last sync: 2 new, 1 failed, 7 unchanged; 50 chunks in 2.0 s, 25 a second." in text
+    assert "Stopped: what is done is kept, and the next sync goes on there. 1 file left." in text
+    assert "bad.pdfNot indexed: it is encrypted" in text and "Warning: no text on page 2" in text
+    assert "good.md" not in text
+    assert "Nothing changed: 5 unchanged." in Page(outcome_html(Report(unchanged=5, over=True))).text
+    many = [FileResult(f"{number}.pdf", False, "it is encrypted") for number in range(130)]
+    assert "and 30 more, which the table shows" in Page(outcome_html(Report(total=130, results=many, over=True))).text
+
+
+def test_a_dry_run_lists_what_would_happen() -> None:
+    changes = Changes(
+        {"new.md": STATE, "old.md": STATE},
+        frozenset(["old.md"]),
+        {"was.md": FileEntry("is.md", STATE)},
+        {"twin.md": FileEntry("twin.md", STATE, same_as="old.md")},
+        removed=["gone.md"],
+        unchanged=4,
+    )
+    text = Page(changes_html(changes)).text
+    assert "nothing was done yet. 4 files unchanged." in text
+    for line in (
+        "Would be added: 1new.md",
+        "Would be read again: 1old.md",
+        "Would get another name: 1is.md was was.md",
+        "Has the same content as another: 1twin.md as old.md",
+        "Would be removed from the index: 1gone.md",
+    ):
+        assert line in text
+    assert "A sync would change nothing. 1 file unchanged." in Page(changes_html(Changes(unchanged=1))).text

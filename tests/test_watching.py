@@ -214,3 +214,28 @@ def test_closing_in_the_middle_of_an_indexing_keeps_what_was_done(settings: Call
         assert (index._dense.count(), index._lexical.count()) == (opened.chunk_count(),) * 2
         assert index.check()
         assert opened.sync().unchanged == report.done
+
+
+def test_a_first_sync_that_was_stopped_is_gone_on_with_only_at_the_next_change(
+    settings: Callable[..., Settings], corpus: WriteCorpus
+) -> None:
+    corpus({f"{number}.txt": f"Text {number}. " * 3000 for number in range(6)})
+    reports: list[Report] = []
+    with closing(Corpus(settings())) as made:
+
+        def heard(report: Report) -> None:
+            reports.append(report)
+            if len(reports) == 1:
+                made.stop_sync()
+
+        watching = Watching(made, heard, poll=3600)
+        try:
+            assert watching.settled.wait(SLOW) and made.report.stopped
+            time.sleep(2)  # the watching has begun, and looked at the folder
+            stopped = made.report
+            assert stopped.stopped and stopped.done < 6
+            corpus({"more.txt": "One more."})
+            assert eventually(lambda: made.report is not stopped and made.report.over)
+            assert made.report.new == 7 - stopped.new
+        finally:
+            watching.close(SLOW)

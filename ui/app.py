@@ -1,32 +1,29 @@
 """The page: three tabs, to ask, for the documents, and for how well search does."""
 
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from assistant.answer import Assistant, check_question
 from assistant.errors import UserError
-from assistant.receipts import FileResult, Report
 from eval.history import draw, stored_points
 from eval.runs import runs_folder
 from ui.conversation import MAX_TURNS, Conversation
-from ui.relay import Relay
+from ui.documents import DocumentsTab, documents_tab, follow
 from ui.render import (
     answer_html,
-    document_name,
-    documents_html,
     editing_html,
     evaluation_html,
     line_html,
     panel_html,
     question_html,
-    results_html,
     status_html,
     welcome_html,
 )
+from ui.syncing import Syncing
 
 TITLE = "Ask your documents"
 EXAMPLES = (
@@ -36,6 +33,7 @@ EXAMPLES = (
     "How do I add my own documents?",
 )
 ASKING = 17  # answers in the making at once: one is written, the core queues the others and tells their place
+_OFTEN, _SELDOM = 0.7, 2.0  # seconds between two looks at what goes on: when something does, and when not
 _BRIDGE = "document.addEventListener('assistant-act', (event) => trigger('click', event.detail));"
 Update = dict[str, Any]
 Updates = tuple[Any, ...]
@@ -43,28 +41,49 @@ Updates = tuple[Any, ...]
 
 def build(assistant: Assistant) -> gr.Blocks:
     """Return the app. Its look is added at launch (`serve.py`)."""
+    syncing = Syncing(assistant)
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)) as app:
         status = gr.HTML(elem_id="status")
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab("Ask", id="ask"):
                 _ask_tab(assistant)
-            with gr.Tab("Documents", id="documents") as documents_tab:
-                table, show_documents = _documents_tab(assistant)
-            with gr.Tab("Evaluation", id="evaluation") as evaluation_tab:
+            with gr.Tab("Documents", id="documents") as documents_page:
+                tab = documents_tab(assistant, syncing)
+            with gr.Tab("Evaluation", id="evaluation") as evaluation_page:
                 show_runs = _evaluation_tab(assistant)
-        documents_tab.select(**show_documents)
-        evaluation_tab.select(**show_runs)
-
-        timer = gr.Timer(2)
-
-        def model_status() -> Updates:
-            model = assistant.chat_model
-            loading = model.status in ("loading", "not loaded")
-            return status_html(model.name, model.status, len(assistant.documents())), gr.Timer(active=loading)
-
-        quiet: dict[str, Any] = {"outputs": [status, timer], "show_progress": "hidden", "queue": False, "api_visibility": "private"}
-        gr.on([app.load, timer.tick, table.change], model_status, **quiet)
+        documents_page.select(**tab.show)
+        evaluation_page.select(**show_runs)
+        _follow(app, assistant, syncing, status, tab)
     return app
+
+
+def _follow(app: gr.Blocks, assistant: Assistant, syncing: Syncing, status: gr.HTML, tab: DocumentsTab) -> None:
+    """Keep the line on top and the syncs on the page up to date, with one small request every few seconds."""
+    timer = gr.Timer(_SELDOM)
+    line_seen = gr.State("")
+
+    def look(line_before: str, seen: Updates) -> Updates:
+        model = assistant.chat_model
+        running = syncing.running
+        line = status_html(model.name, model.status, assistant.document_count(), running)
+        now, updates = follow(syncing, assistant.revision, _watched(assistant), seen, time.monotonic())
+        often = running is not None or model.status in ("loading", "not loaded")
+        tick = gr.Timer(_OFTEN if often else _SELDOM) if line != line_before or now != seen else gr.skip()
+        return gr.skip() if line == line_before else line, line, now, *updates, tick
+
+    outputs = [status, line_seen, tab.seen, tab.progress, tab.sync, tab.stop, tab.stamp, timer]
+    quiet: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
+    gr.on([app.load, timer.tick], look, [line_seen, tab.seen], outputs, **quiet)
+
+
+def _watched(assistant: Assistant) -> str:
+    """Return the line about the watching of the folder."""
+    watching = assistant.watching
+    if watching is None:
+        return ""
+    if watching.status:
+        return line_html(watching.status)
+    return line_html("The folder is watched: what changes in it is indexed by itself.", "hint")
 
 
 def _ask_tab(assistant: Assistant) -> None:
@@ -202,99 +221,6 @@ def _exchange(talk: Conversation, turn: int) -> list[dict[str, str]]:
 
 def _messages(talk: Conversation, turns: int) -> list[dict[str, str]]:
     return [message for turn in range(min(turns, len(talk.answers))) for message in _exchange(talk, turn)]
-
-
-def _documents_tab(assistant: Assistant) -> tuple[gr.HTML, dict[str, Any]]:
-    """Build the tab; returns its table and the event that fills it."""
-    with gr.Row(elem_id="manage", equal_height=False):
-        with gr.Column(scale=1, min_width=300):
-            files = gr.File(label="Add files", file_count="multiple", type="filepath", height=150, elem_id="files")
-            results = gr.HTML(elem_id="results")
-        with gr.Column(scale=1, min_width=300):
-            chosen = gr.Dropdown([], label="Remove a document", value=None, elem_id="chosen")
-            with gr.Row():
-                remove = gr.Button("Remove…", size="sm", interactive=False, elem_id="remove")
-                sync = gr.Button("Sync now", size="sm", elem_id="sync")
-            with gr.Group(visible=False, elem_id="confirm") as confirm:
-                warning = gr.HTML()
-                with gr.Row():
-                    yes = gr.Button("Remove it", variant="stop", size="sm", elem_id="yes")
-                    no = gr.Button("Keep it", size="sm", elem_id="no")
-    wanted = gr.Textbox(placeholder="Filter by name or title", show_label=False, label="Filter", container=False, elem_id="filter")
-    table = gr.HTML(elem_id="table")
-
-    shown = [table, chosen]
-
-    def listed(filter: str) -> Updates:
-        documents = assistant.documents()
-        choices = [(document_name(info), info.id) for info in documents]
-        return documents_html(documents, filter[:200]), gr.Dropdown(choices=choices, value=None)
-
-    async def add(paths: list[str] | None, filter: str) -> AsyncGenerator[Updates]:
-        """Add the files one after the other; goes on when the page is closed."""
-        if not paths:
-            return
-        sources = [Path(path) for path in paths]
-        done: list[FileResult] = []
-        yield results_html(done, len(sources), running=True), None, gr.skip(), gr.skip()
-
-        def adding():  # type: ignore[no-untyped-def]
-            try:
-                yield from assistant.add(sources)
-            finally:
-                for source in sources:  # the corpus has its own copy
-                    source.unlink(missing_ok=True)
-
-        problem = ""
-        try:
-            async with aclosing(Relay(adding).batches()) as batches:
-                async for batch in batches:
-                    done += batch
-                    yield results_html(done, len(sources), running=len(done) < len(sources)), gr.skip(), *listed(filter)
-        except UserError as error:
-            problem = line_html(str(error), "problem")
-        except Exception as error:
-            problem = line_html(f"Something went wrong ({type(error).__name__}): try again.", "problem")
-        yield problem + results_html(done, len(sources)), gr.skip(), *listed(filter)
-
-    def sync_now(filter: str, progress: gr.Progress = gr.Progress()) -> Updates:  # noqa: B008  (Gradio finds it there)
-        def step(report: Report) -> None:
-            progress((report.done, report.total), desc="Reading the corpus folder", unit="files")
-
-        try:
-            report = assistant.sync(step)
-        except UserError as error:
-            return line_html(str(error), "problem"), *listed(filter)
-        counts = f"{len(report.results)} files read, {report.unchanged} unchanged, {report.removed} removed."
-        return line_html(counts, "hint") + results_html(report.results, 0), *listed(filter)
-
-    def choose(id: str | None) -> Updates:
-        return gr.Button(interactive=bool(id)), gr.Group(visible=False)
-
-    def ask_first(id: str | None) -> Updates:
-        text = f"Remove {id} for good? The file in the corpus folder is deleted too." if id else ""
-        return gr.Group(visible=bool(id)), line_html(text)
-
-    def remove_it(id: str | None, filter: str) -> Updates:
-        try:
-            if id:
-                assistant.remove(id)
-            line = line_html(f"{id} was removed.", "hint") if id else ""
-        except UserError as error:
-            line = line_html(str(error), "problem")
-        return line, gr.Group(visible=False), *listed(filter)
-
-    private: dict[str, Any] = {"api_visibility": "private"}
-    quick: dict[str, Any] = {**private, "show_progress": "hidden", "queue": False}
-    one: dict[str, Any] = {**private, "concurrency_limit": 1, "concurrency_id": "corpus"}
-    files.upload(add, [files, wanted], [results, files, *shown], show_progress="hidden", **one)
-    sync.click(sync_now, [wanted], [results, *shown], show_progress_on=[results], **one)
-    chosen.change(choose, [chosen], [remove, confirm], **quick)
-    remove.click(ask_first, [chosen], [confirm, warning], **quick)
-    no.click(lambda: gr.Group(visible=False), None, [confirm], **quick)
-    yes.click(remove_it, [chosen, wanted], [results, confirm, *shown], show_progress="hidden", **one)
-    wanted.change(lambda filter: documents_html(assistant.documents(), filter[:200]), [wanted], [table], **quick)
-    return table, {"fn": listed, "inputs": [wanted], "outputs": shown, **quick}
 
 
 def _evaluation_tab(assistant: Assistant) -> dict[str, Any]:

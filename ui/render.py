@@ -1,4 +1,4 @@
-"""Answers, passages, documents and evaluation runs as HTML, so that nothing in them can load, submit or run.
+"""Answers, passages and evaluation runs as HTML, so that nothing in them can load, submit or run.
 
 Text from a model, a document or a file name reaches a page only through `shown` (escaped) or
 `markdown_html` (rendered, then cleaned). Links exist only to passages on the page, made here after
@@ -10,17 +10,15 @@ import html
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 
 import nh3
 from markdown_it import MarkdownIt
 
-from assistant.catalog import DocumentInfo
 from assistant.chunking import Chunk
 from assistant.documents import clean_line
 from assistant.elsewhere import Elsewhere
 from assistant.grounding import Citation, Statement
-from assistant.receipts import FileResult
+from assistant.receipts import Report
 from assistant.retrieval import Hit
 from assistant.snapshots import Answer
 from eval.history import EMPTY, Point
@@ -40,7 +38,6 @@ _WRAPPED = re.compile(r"(?<=[^\s|])\n(?=[^\W\d_])")  # before a word, so not bef
 _MARK = re.compile(r"\[(\d{1,4})(\??)\]|\[\?\]")
 _DOUBT = "\ue000"  # stands where a statement begins that isn't supported, until the Markdown is HTML
 _AROUND_CITED, _AROUND_OTHER = 160, 90  # characters shown on each side of what supports the answer
-_ROWS = 200  # documents listed at once
 _RUNS = 20  # evaluation runs listed
 
 
@@ -49,7 +46,8 @@ def shown(text: str) -> str:
     return html.escape(clean_line(_UNSEEN.sub("", text), 300))
 
 
-def _shown_lines(text: str) -> str:
+def shown_lines(text: str) -> str:
+    """Return untrusted text of several lines, ready to stand in HTML."""
     return html.escape(_UNSEEN.sub("", text))
 
 
@@ -147,7 +145,7 @@ def _with_doubts(text: str, statements: Sequence[Statement]) -> str:
 def question_html(question: str, turn: int) -> str:
     """Return what the reader asked, literally, with a button to change it."""
     return _one_block(
-        f'<div class="asked" id="asked-{turn}"><div class="question" dir="auto">{_shown_lines(question)}</div>{_button("edit", "Edit")}</div>'
+        f'<div class="asked" id="asked-{turn}"><div class="question" dir="auto">{shown_lines(question)}</div>{_button("edit", "Edit")}</div>'
     )
 
 
@@ -165,7 +163,7 @@ def answer_html(answer: Answer, turn: int) -> str:
         parts.append(f'<div class="text" dir="auto">{_link_marks(markup, titles, turn, answer.statements)}</div>')
     parts += [_elsewhere_html(other, titles, turn) for other in answer.elsewhere]
     if answer.note:
-        parts.append(f'<div class="note" role="status">{_shown_lines(answer.note)}</div>')
+        parts.append(f'<div class="note" role="status">{shown_lines(answer.note)}</div>')
     if answer.final:
         parts.append(_foot_html(answer))
     kind = "answer refused" if answer.refused else f"answer {answer.state}"
@@ -182,18 +180,20 @@ def _reasoning_html(answer: Answer) -> str:
         return ""
     seconds = answer.seconds_thinking
     if not answer.final and not answer.text:
-        label = f"Thinking{_dots()}"
+        label = f"Thinking{dots()}"
     else:
-        label = "How the model came to it" if seconds is None else f"Thought for {_duration(seconds)}"
+        label = "How the model came to it" if seconds is None else f"Thought for {duration(seconds)}"
     body = _link_marks(markdown_html(answer.reasoning), {}, 0)
     return f'<details class="reasoning"><summary>{label}</summary><div dir="auto">{body}</div></details>'
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return seconds in words for the reader."""
     return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
-def _dots() -> str:
+def dots() -> str:
+    """Return three dots that move, for what is going on."""
     return '<span class="dots" aria-hidden="true"><span>.</span><span>.</span><span>.</span></span>'
 
 
@@ -208,7 +208,7 @@ def _state_html(answer: Answer) -> str:
         line = "Reading part {} of {}".format(*answer.progress)
     else:
         line = "Reading the passages"
-    return f'<div class="state" role="status">{line}{_dots()}</div>'
+    return f'<div class="state" role="status">{line}{dots()}</div>'
 
 
 def _foot_html(answer: Answer) -> str:
@@ -323,66 +323,9 @@ def _marked(text: str, marks: Sequence[Span], start: int, end: int) -> str:
     for first, last in marks:
         first, last = max(first, start), min(last, end)
         if first < last:
-            pieces.append(f"{_shown_lines(text[at:first])}<mark>{_shown_lines(text[first:last])}</mark>")
+            pieces.append(f"{shown_lines(text[at:first])}<mark>{shown_lines(text[first:last])}</mark>")
             at = last
-    return "".join(pieces) + _shown_lines(text[at:end])
-
-
-# Documents
-
-
-def document_name(info: DocumentInfo) -> str:
-    """Return the plain text that stands for a document in a list of choices."""
-    return clean_line(_UNSEEN.sub("", info.id), 120) or "(no name)"
-
-
-def _local_time(stamp: str) -> str:
-    try:
-        return f"{datetime.fromisoformat(stamp).astimezone():%Y-%m-%d %H:%M}"
-    except ValueError:
-        return shown(stamp)
-
-
-def _document_row(info: DocumentInfo) -> str:
-    title = shown(info.title) or shown(info.id)
-    name = f'<td class="name" dir="auto"><strong>{title}</strong><span>{shown(info.id)}</span></td>'
-    if info.reason:
-        return f'<tr class="failed">{name}<td colspan="3"></td><td class="status bad">Not indexed: {shown(info.reason)}</td></tr>'
-    pages = str(info.pages) if info.pages else "–"
-    numbers = f'<td class="number">{pages}</td><td class="number">{info.chunks:,}</td><td class="when">{_local_time(info.indexed_at)}</td>'
-    return f'<tr>{name}{numbers}<td class="status">Ready</td></tr>'
-
-
-def documents_html(documents: Sequence[DocumentInfo], wanted: str = "") -> str:
-    """Return the table of the documents whose name or title contains `wanted`, failed ones first."""
-    needle = wanted.strip().casefold()
-    found = [info for info in documents if needle in f"{info.title} {info.id}".casefold()]
-    found.sort(key=lambda info: not info.reason)
-    if not documents:
-        return '<p class="hint">There are no documents yet: add some above.</p>'
-    failed = sum(bool(info.reason) for info in documents)
-    count = f"{len(documents):,} document{'s' if len(documents) > 1 else ''}"
-    line = f"{count}, {failed} not indexed" if failed else count
-    if needle:
-        line += f", {len(found):,} shown for “{shown(wanted)}”"
-    if len(found) > _ROWS:
-        line += f"; the first {_ROWS} are listed, filter by name to see others"
-    head = "<tr><th>Document</th><th>Pages</th><th>Chunks</th><th>Indexed</th><th>State</th></tr>"
-    rows = "".join(_document_row(info) for info in found[:_ROWS])
-    return f'<p class="count">{line}</p><table class="documents"><thead>{head}</thead><tbody>{rows}</tbody></table>'
-
-
-def results_html(results: Sequence[FileResult], total: int, running: bool = False) -> str:
-    """Return what became of each file so far; `total` is how many there are, 0 when that isn't known."""
-    rows = [
-        f'<li class="{"good" if result.ok else "bad"}"><span class="tick" aria-hidden="true">{"✓" if result.ok else "✗"}</span>'
-        f"<div><strong>{shown(result.id)}</strong><span>{'' if result.ok else 'Not added: '}{shown(result.message)}</span></div></li>"
-        for result in results
-    ]
-    state = ""
-    if running:
-        state = f'<p class="state" role="status">{len(results)} of {total} done{_dots()}</p>'
-    return f'{state}<ul class="results">{"".join(rows)}</ul>' if rows or state else ""
+    return "".join(pieces) + shown_lines(text[at:end])
 
 
 def line_html(text: str, kind: str = "note") -> str:
@@ -396,8 +339,8 @@ def editing_html(last: bool) -> str:
     return f'<p class="hint" role="status">You are changing a question. {rest} written anew. {_button("leave", "Cancel")}</p>'
 
 
-def status_html(name: str, status: str, documents: int) -> str:
-    """Return the line that tells how many documents there are and whether the language model is ready."""
+def status_html(name: str, status: str, documents: int, syncing: Report | None = None) -> str:
+    """Return the line that tells how many documents there are, whether they are being indexed and the language model is ready."""
     state, _, reason = status.partition(":")
     words = {"ready": "ready", "loading": "loading", "not loaded": "not loaded yet", "failed": "can't be used"}
     kind = {"ready": "good", "failed": "bad"}.get(state, "busy")
@@ -405,7 +348,11 @@ def status_html(name: str, status: str, documents: int) -> str:
     told = f"{shown(name)}: {words.get(state, shown(state))}"
     if name == "extractive":
         told = "no language model: answers are sentences of the documents"
-    line = f'<span class="light {kind}" aria-hidden="true"></span>{count} · {told}'
+    parts = [count, told]
+    if syncing is not None and syncing.total:
+        parts.insert(0, f"Indexing {syncing.done:,} of {syncing.total:,} files")
+        kind = "bad" if state == "failed" else "busy"
+    line = f'<span class="light {kind}" aria-hidden="true"></span>{" · ".join(parts)}'
     return f'<p class="status">{line}</p>' + (line_html(reason.strip(), "problem") if state == "failed" else "")
 
 

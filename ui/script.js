@@ -1,4 +1,4 @@
-// Marks lead to their passage, buttons in messages reach the server, folded parts stay as the reader left them.
+// Marks lead to their passage, buttons in messages and documents reach the server, folded parts stay as the reader left them.
 (() => {
   "use strict";
   let newest = -1; // the turn whose answer came last
@@ -79,6 +79,53 @@
     }
   }, true);
 
+  // Documents: buttons with data-act reach the server. What is opened gets the focus, and gives it back to its row.
+  let reading = ""; // the id of the document and page on view
+  let row = ""; // the row it was opened from
+
+  const tell = (act, to) => document.dispatchEvent(new CustomEvent("assistant-documents", { detail: { act, to } }));
+
+  function askToRemove(button) {
+    const dialog = document.createElement("dialog");
+    const make = (tag, text, kind) => Object.assign(document.createElement(tag), { textContent: text, className: kind });
+    const name = button.querySelector(".unseen").textContent.trim();
+    const question = make("p", `Remove ${name} for good? The file in the corpus folder is deleted too.`, "question");
+    const yes = make("button", "Remove it", "yes");
+    const no = make("button", "Keep it", "no");
+    question.id = "remove-question";
+    dialog.className = "remove";
+    dialog.setAttribute("aria-labelledby", question.id);
+    dialog.append(question, no, yes);
+    yes.addEventListener("click", () => { dialog.close(); tell("remove", button.dataset.to); });
+    no.addEventListener("click", () => dialog.close());
+    dialog.addEventListener("close", () => dialog.remove());
+    document.querySelector(".gradio-container").append(dialog);
+    dialog.showModal();
+  }
+
+  document.addEventListener("click", (event) => {
+    let button = event.target.closest?.("button[data-act]");
+    if (!button && !event.target.closest?.("button, a") && !String(getSelection())) {
+      button = event.target.closest?.("table.files tr")?.querySelector("button.open"); // anywhere in a row
+    }
+    if (!button) return;
+    const { act, to } = button.dataset;
+    if (act === "open") row = button.closest("tr")?.id || row;
+    if (act === "ask") askToRemove(button);
+    else tell(act, to);
+  });
+
+  function moveFocus() {
+    const article = document.querySelector("#reading article");
+    const now = article?.id ?? "";
+    if (now === reading) return;
+    const turned = now.split("-")[1] === reading.split("-")[1]; // another page of the same document
+    reading = now;
+    const target = article ? article.querySelector(turned ? ".text h3" : "h2") : document.getElementById(row)?.querySelector("button.open");
+    target?.focus({ preventScroll: true });
+    (article && !turned ? article : target)?.scrollIntoView({ block: article ? "start" : "center" });
+  }
+
   document.addEventListener("toggle", (event) => {
     const details = event.target;
     if (!details.matches?.("#chat details.reasoning")) return;
@@ -86,5 +133,5 @@
     if (id) details.open ? opened.add(id) : details.isConnected && opened.delete(id);
   }, true);
 
-  new MutationObserver(() => { showSources(); keepOpen(); }).observe(document, { childList: true, subtree: true });
+  new MutationObserver(() => { showSources(); keepOpen(); moveFocus(); }).observe(document, { childList: true, subtree: true });
 })();

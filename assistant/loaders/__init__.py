@@ -15,6 +15,8 @@ from assistant.loaders.kinds import ENCRYPTED_OFFICE, OLD_FORMATS, PACKED, recog
 from assistant.loaders.mail import load_mail, load_mailbox
 from assistant.loaders.markdown import load_markdown
 from assistant.loaders.notebook import load_notebook
+from assistant.loaders.ocr import IMAGES as IMAGES
+from assistant.loaders.ocr import load_image
 from assistant.loaders.odt import load_odt
 from assistant.loaders.outlook import load_outlook
 from assistant.loaders.pdf import load_pdf
@@ -61,7 +63,8 @@ LOADERS: dict[str, Loader] = {
     ".html": _plain(load_html),
     ".htm": _plain(load_html),
     ".xhtml": _plain(load_html),
-    ".pdf": _plain(load_pdf),
+    ".pdf": load_pdf,
+    **dict.fromkeys(IMAGES, _plain(load_image)),
     ".docx": load_docx,
     ".docm": load_docx,
     ".pptx": load_pptx,
@@ -153,6 +156,8 @@ def _parse(data: bytes, suffix: str, passwords: Sequence[str]) -> Parsed:
 
 def _fits(kind: str, name: str, suffix: str) -> bool:
     """Tell whether content of a kind belongs under the name ending `suffix`."""
+    if suffix in IMAGES:
+        return name.endswith(" image")
     if suffix not in _BINARY:
         return kind in _TEXT
     if name == ENCRYPTED_OFFICE:

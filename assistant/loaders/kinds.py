@@ -9,6 +9,7 @@ from assistant.loaders.zips import open_zip, read_member
 ENCRYPTED_OFFICE = "an Office file protected by a password"
 _MAX_MEMBERS = 10_000  # of office files; archives are held to fewer by their loader
 _OLE2 = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_PICTURES = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"II*\x00", b"MM\x00*")  # white ones have few bytes that are no letters
 _TEXT_PDF = (b"endobj", b"%%EOF", b"startxref")
 _NAMES = {
     ".pdf": "a PDF",
@@ -85,6 +86,8 @@ def recognise(data: bytes) -> Kind:
         return Kind(".rtf", _NAMES[".rtf"])
     if data[257:262] == b"ustar":
         return Kind(".tar", _NAMES[".tar"])
+    if data.startswith(_PICTURES):
+        return Kind("", _other(data))
     return _text_kind(data) or Kind("", _other(data))
 
 

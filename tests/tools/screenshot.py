@@ -50,6 +50,9 @@ def _take(page: Page, url: str, question: str, save: Path, name: str) -> None:
     page.get_by_role("tab", name="Documents").click()
     page.wait_for_selector("#table table, #table .hint")
     picture("5-documents")
+    page.locator("#table button.open").first.click()
+    page.wait_for_selector("#reading article")
+    picture("6-document")
 
 
 def main(url: str, folder: str, question: str = "Who founded DeepSeek, and when?") -> int:

@@ -1,0 +1,46 @@
+"""What the tests in a real browser share: Debian's chromium, driven by Playwright."""
+
+import shutil
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.serving import App
+
+CHROMIUM = shutil.which("chromium")
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SECONDS = 1000
+
+
+class Seen:
+    """What a page asked for and what went wrong on it."""
+
+    def __init__(self, page: Page) -> None:
+        self.foreign: list[str] = []
+        self.errors: list[str] = []
+        page.on(
+            "request",
+            lambda request: (
+                self.foreign.append(request.url) if not request.url.startswith(("http://127.0.0.1:", "data:", "blob:")) else None
+            ),
+        )
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+
+
+def open_app(page: Page, app: App) -> Seen:
+    """Open the app and wait until a question can be asked."""
+    seen = Seen(page)
+    page.goto(app.url)
+    expect(page.locator("#question textarea")).to_be_visible(timeout=60 * SECONDS)
+    return seen

@@ -1,0 +1,288 @@
+"""The documents, their receipts and what became of files as HTML, in which, as in `render.py`, nothing can load or run."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from assistant.addresses import Address
+from assistant.catalog import DocumentInfo
+from assistant.changes import Changes
+from assistant.chunking import Chunk
+from assistant.receipts import FileResult, Report
+from ui.listing import Listed, Order, key_of, type_of, wanted_files
+from ui.render import dots, duration, line_html, shown, shown_lines
+
+CHUNKS = 50  # shown at once
+_ROWS = 500  # files listed at once
+_LISTED = 100  # files told by name after a sync
+_WARNINGS = 3  # told in the table; the receipt has all
+_COLUMNS = {"name": "Document", "type": "Type", "pages": "Pages", "chunks": "Chunks", "size": "Size", "added": "Added"}
+
+
+def _act(act: str, to: str, label: str, kind: str = "plain") -> str:
+    """Return a button that `script.js` tells the server of; `to` is made here, never from a text."""
+    return f'<button type="button" class="{kind}" data-act="{act}" data-to="{to}">{label}</button>'
+
+
+def _local_time(stamp: str) -> str:
+    try:
+        return f"{datetime.fromisoformat(stamp).astimezone():%Y-%m-%d %H:%M}"
+    except ValueError:
+        return shown(stamp)
+
+
+def _size(size: int) -> str:
+    for unit in ("B", "kB", "MB"):
+        if size < 1000 or unit == "MB":
+            break
+        size /= 1000  # type: ignore[assignment]
+    return f"{size:,.0f} {unit}" if size >= 10 or unit == "B" else f"{size:.1f} {unit}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _warning(text: str) -> str:
+    sign = '<span class="sign" aria-hidden="true">⚠</span><span class="unseen">Warning: </span>'
+    return f'<span class="warned">{sign}{shown(text)}</span>'
+
+
+# The table
+
+
+def documents_html(documents: Sequence[DocumentInfo], wanted: str = "", order: Order = Order()) -> str:  # noqa: B008  (it is frozen)
+    """Return the table of the files whose name or title contains `wanted`; at first the failed ones come first."""
+    if not documents:
+        return '<p class="hint">There are no documents yet: add some above.</p>'
+    files = wanted_files(documents, wanted, order)
+    failed = sum(bool(info.reason) for info in documents)
+    line = _counted(len(documents), "document") + (f", {failed:,} not indexed" if failed else "")
+    if wanted.strip():
+        line += f"; {_counted(len(files), 'file')} found for “{shown(wanted)}”"
+    if len(files) > _ROWS:
+        line += f"; the first {_ROWS} files are listed, {len(files) - _ROWS:,} more are not: filter by name to see them"
+    heads = "".join(_head(column, label, order) for column, label in _COLUMNS.items())
+    rows = "".join(_rows(listed) for listed in files[:_ROWS])
+    table = f'<table class="documents files"><thead><tr>{heads}<th><span class="unseen">Remove</span></th></tr></thead>'
+    return f'<p class="count" role="status">{line}</p>{table}<tbody>{rows}</tbody></table>'
+
+
+def _head(column: str, label: str, order: Order) -> str:
+    if column != order.column:
+        return f"<th>{_act('sort', column, label, 'sort')}</th>"
+    sign = "▼" if order.descending else "▲"
+    way = "descending" if order.descending else "ascending"
+    return f'<th aria-sort="{way}">{_act("sort", column, f"{label} {_hidden(sign)}", "sort")}</th>'
+
+
+def _hidden(sign: str) -> str:
+    return f'<span aria-hidden="true">{sign}</span>'
+
+
+def _rows(listed: Listed) -> str:
+    remove = _remove(listed.file)
+    if listed.own:
+        head = _row(listed.own, remove)
+    else:
+        name = f'<strong>{shown(listed.file)}</strong><span class="id">holds {_counted(len(listed.parts), "document")}</span>'
+        head = _cells(listed.file, "holder", name, type_of(listed.file), 0, 0, listed.parts[0], remove)
+    return head + "".join(_row(part, "", "part") for part in listed.parts)
+
+
+def _remove(file: str) -> str:
+    """Return the button after which `script.js` asks once more, by the name in it."""
+    return _act("ask", key_of(file), f'Remove…<span class="unseen"> {shown(file)}</span>', "remove")
+
+
+def _row(info: DocumentInfo, remove: str, kind: str = "") -> str:
+    lines = [_act("open", key_of(info.id), shown(info.title) or shown(info.id), "open")]
+    if info.title:
+        lines.append(f'<span class="id">{shown(info.id)}</span>')
+    if info.copies:
+        lines.append(f'<span class="id">also as {_some([shown(copy) for copy in info.copies])}</span>')
+    if info.reason:
+        lines.append(f'<span class="bad">Not indexed: {shown(info.reason)}</span>')
+        kind = f"{kind} failed".strip()
+    lines += [_warning(warning) for warning in info.warnings[:_WARNINGS]]
+    if len(info.warnings) > _WARNINGS:
+        lines.append(f'<span class="warned">and {_counted(len(info.warnings) - _WARNINGS, "more warning")}</span>')
+    return _cells(info.id, kind, "".join(lines), type_of(info.id), info.pages, info.chunks, info, remove)
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
+
+
+def _cells(id: str, kind: str, name: str, type: str, pages: int, chunks: int, info: DocumentInfo, remove: str) -> str:
+    numbers = {
+        "type": shown(type),
+        "number pages": f"{pages:,}" if pages else "",
+        "number chunks": f"{chunks:,}" if chunks else "",
+        "number size": _size(info.size) if "part" not in kind and info.size else "",
+        "when": _local_time(info.indexed_at),
+    }
+    cells = "".join(f'<td class="{column}">{value}</td>' for column, value in numbers.items())
+    return f'<tr id="doc-{key_of(id)}" class="{kind or "file"}"><td class="name" dir="auto">{name}</td>{cells}<td class="end">{remove}</td></tr>'
+
+
+# One document
+
+
+def document_html(
+    info: DocumentInfo,
+    chunks: Sequence[Chunk],
+    page: int,
+    parts: Sequence[DocumentInfo] = (),
+    address: Address | None = None,
+) -> str:
+    """Return a document's receipt and one page of its text, chunk by chunk.
+
+    `parts` are the documents inside it, `address` is where it was fetched.
+    """
+    title = shown(info.title) or shown(info.id)
+    remove = _remove(info.id) if info.id == (info.file or info.id) else ""
+    back = f'<div class="bar">{_act("back", "", "← All documents", "back")}{remove}</div>'
+    head = f'{back}<h2 dir="auto" tabindex="-1">{title}</h2>{_receipt(info, parts, address)}'
+    if info.reason:
+        return f'<article class="receipt" id="reading-{key_of(info.id)}-{page}">{head}</article>'
+    pager = _pager(info, page)
+    first = page * CHUNKS
+    texts = "".join(_chunk(number, chunk) for number, chunk in enumerate(chunks, first + 1))
+    text = f'<section class="text" aria-label="The text and its chunks"><h3 tabindex="-1">The text and its chunks</h3>{pager}{texts}{pager}</section>'
+    return f'<article class="receipt" id="reading-{key_of(info.id)}-{page}">{head}{text}</article>'
+
+
+def _receipt(info: DocumentInfo, parts: Sequence[DocumentInfo], address: Address | None) -> str:
+    inside = info.file and info.file != info.id
+    rows = {
+        "Not indexed": f'<span class="bad">{shown(info.reason)}</span>' if info.reason else "",
+        "Name": shown(info.id),
+        "Also as": ", ".join(shown(copy) for copy in info.copies),
+        "Lies in": shown(info.file) if inside else "",
+        "Holds": ", ".join(_act("open", key_of(part.id), shown(part.title) or shown(part.id), "open") for part in parts),
+        "Fetched": f"{shown(address.final_url)} ({_local_time(address.fetched_at)})" if address else "",
+        "Type": shown(type_of(info.id)),
+        "Size": f"{_size(info.size)}{' (the whole file)' if inside else ''}" if info.size else "",
+        "Pages": f"{info.pages:,}" if info.pages else "",
+        "Characters": f"{info.characters:,}" if not info.reason else "",
+        "Chunks": f"{info.chunks:,}" if not info.reason else "",
+        "Language": shown(info.language),
+        "Took": f"{info.seconds:.2f} s" if info.seconds else "",
+        "Tried" if info.reason else "Added": _local_time(info.indexed_at),
+        "Warnings": "".join(_warning(warning) for warning in info.warnings),
+    }
+    pairs = (f'<dt>{label}</dt><dd dir="auto">{value}</dd>' for label, value in rows.items() if value)
+    return f"<dl>{''.join(pairs)}</dl>"
+
+
+def _pager(info: DocumentInfo, page: int) -> str:
+    if info.chunks <= CHUNKS:
+        return ""
+    first, last = page * CHUNKS + 1, min((page + 1) * CHUNKS, info.chunks)
+    before = _act("page", str(page - 1), f"← Previous {CHUNKS}") if page else ""
+    after = _act("page", str(page + 1), f"Next {min(CHUNKS, info.chunks - last)} →") if last < info.chunks else ""
+    return f'<p class="pager"><span>Chunks {first:,} to {last:,} of {info.chunks:,}</span>{before}{after}</p>'
+
+
+def _chunk(number: int, chunk: Chunk) -> str:
+    places = [f"p. {chunk.page}" if chunk.page else "", shown(chunk.heading), f"{_counted(len(chunk.text), 'character')}"]
+    where = " · ".join(filter(None, places))
+    head = f'<header><strong>Chunk {number:,}</strong><span dir="auto">{where}</span></header>'
+    return f'<section class="chunk" aria-label="Chunk {number}">{head}<div class="passage" dir="auto">{shown_lines(chunk.text)}</div></section>'
+
+
+# What became of files
+
+
+def results_html(results: Sequence[FileResult], total: int, running: bool = False, verb: str = "added") -> str:
+    """Return what became of each file so far; `total` is how many there are, 0 when that isn't known."""
+    rows = "".join(_result(result, verb) for result in results)
+    state = f'<p class="state" role="status">{len(results)} of {total} done{dots()}</p>' if running else ""
+    return f'{state}<ul class="results">{rows}</ul>' if rows or state else ""
+
+
+def _result(result: FileResult, verb: str) -> str:
+    sign = "✓" if result.ok else "✗"
+    message = shown(result.message) if result.ok else f"Not {verb}: {shown(result.message)}"
+    warnings = "".join(_warning(warning) for warning in result.warnings)
+    return (
+        f'<li class="{"good" if result.ok else "bad"}"><span class="tick" aria-hidden="true">{sign}</span>'
+        f'<div dir="auto"><strong>{shown(result.id)}</strong><span>{message}</span>{warnings}</div></li>'
+    )
+
+
+def progress_html(report: Report) -> str:
+    """Return how far a running sync is."""
+    if not report.total:
+        return f'<p class="state">Looking for what changed in the folder{dots()}</p>'
+    facts = [f"{report.done:,} of {_counted(report.total, 'file')}"]
+    if report.chunks:
+        facts.append(f"{report.chunks_per_second:,.0f} chunks a second")
+    left = report.seconds_left
+    if report.done >= report.total:
+        facts.append("finishing")
+    elif left is not None:
+        facts.append(f"about {_roughly(left)} left")
+    current = f'<span class="current" dir="auto">{shown(report.current)}</span>' if report.current else ""
+    bar = f'<progress value="{report.done}" max="{report.total}" aria-label="Indexing"></progress>'
+    return f'<div class="syncing">{bar}<p class="state">{" · ".join(facts)}</p>{current}</div>'
+
+
+def _roughly(seconds: float) -> str:
+    if seconds < 60:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def outcome_html(report: Report) -> str:
+    """Return what a sync brought: counts, then what failed and why, then the warnings."""
+    counts = {
+        "new": report.new,
+        "changed": report.changed,
+        "moved": report.moved,
+        "same as another": report.same,
+        "removed": report.removed,
+        "failed": len(report.failed),
+        "unchanged": report.unchanged,
+    }
+    told = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "no files"
+    speed = f"; {_counted(report.chunks, 'chunk')} in {duration(report.seconds)}" if report.chunks else ""
+    if report.chunks and report.seconds:
+        speed += f", {report.chunks_per_second:,.0f} a second"
+    parts = [line_html(report.problem, "problem")]
+    if report.stopped:
+        left = f" {_counted(report.total - report.done, 'file')} left." if report.total > report.done else ""
+        parts.append(line_html(f"Stopped: what is done is kept, and the next sync goes on there.{left}"))
+    parts.append(f'<p class="outcome" role="status">{"Nothing changed" if report.idle else "Last sync"}: {told}{speed}.</p>')
+    warned = [result for result in report.results if result.ok and result.warnings]
+    for results in (report.failed, warned):
+        rows = results_html(results[:_LISTED], 0, verb="indexed")
+        parts.append(rows + _rest(len(results)))
+    return "".join(parts)
+
+
+def _rest(count: int) -> str:
+    return f'<p class="hint">and {count - _LISTED:,} more, which the table shows.</p>' if count > _LISTED else ""
+
+
+def changes_html(changes: Changes) -> str:
+    """Return what a sync would do."""
+    lists: Mapping[str, Iterable[tuple[str, str]]] = {
+        "Would be added": [(id, "") for id in changes.read if id not in changes.known],
+        "Would be read again": [(id, "") for id in changes.read if id in changes.known],
+        "Would get another name": [(entry.path, f"was {old}") for old, entry in changes.moved.items()],
+        "Has the same content as another": [(id, f"as {entry.same_as}") for id, entry in changes.same.items()],
+        "Would be removed from the index": [(id, "") for id in changes.removed],
+    }
+    parts = [_planned(label, list(rows)) for label, rows in lists.items()]
+    same = _counted(changes.unchanged + len(changes.touched), "file")
+    head = "A sync would do this now; nothing was done yet." if any(parts) else "A sync would change nothing."
+    return f'{line_html(changes.problem, "problem")}<p class="outcome" role="status">{head} {same} unchanged.</p>{"".join(parts)}'
+
+
+def _planned(label: str, rows: Sequence[tuple[str, str]]) -> str:
+    if not rows:
+        return ""
+    items = "".join(f'<li dir="auto">{shown(id)} <span class="hint">{shown(more)}</span></li>' for id, more in rows[:_LISTED])
+    more = f'<p class="hint">and {len(rows) - _LISTED:,} more</p>' if len(rows) > _LISTED else ""
+    return f'<h4>{label}: {len(rows):,}</h4><ul class="planned">{items}</ul>{more}'
