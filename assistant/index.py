@@ -68,7 +68,7 @@ class Index:
 
     def _open(self) -> bool:
         folder = generation_folder(self._root, self._generation())
-        if not folder.is_dir():
+        if not folder.is_dir() or self._catalog.count_behind() > _SOON:  # to make it anew is faster then
             return False
         try:
             self._dense = DenseIndex(folder / "dense", make=False)
