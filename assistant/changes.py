@@ -96,7 +96,7 @@ def _astray(copy: FileEntry, known: Mapping[str, FileEntry]) -> bool:
 def _contents(changed: Mapping[str, FileState], known: Mapping[str, FileEntry], digest: Digest) -> dict[str, tuple[str, str]]:
     """Return the content of the files that changed, or might be another one's: its digest and type."""
     sizes: dict[int, int] = {}
-    for state in [*(entry.state for entry in known.values()), *(state for path, state in changed.items() if path not in known)]:
+    for state in [*(entry.state for entry in known.values()), *changed.values()]:
         sizes[state.size] = sizes.get(state.size, 0) + 1
     asked = [path for path, state in changed.items() if path in known or sizes[state.size] > 1]
     return {path: content_key(path, digest(path)) for path in asked}

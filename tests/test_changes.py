@@ -140,3 +140,8 @@ def test_what_a_file_held_goes_to_its_copy_also_when_it_alone_is_indexed() -> No
     known = (entry("a.md", "x"), entry("b.md", "x", same_as="a.md"))
     some = plan({"a.md": state("y", 2), "b.md": state("x")}, {"a.md": "y"}, *known)[0].only({"a.md"})
     assert some.moved["a.md"].path == "b.md" and list(some.read) == ["a.md"]
+
+
+def test_a_new_file_with_the_content_that_another_has_just_got_is_the_same() -> None:
+    made, _ = plan({"a.md": state("yy", 2), "b.md": state("yy")}, {"a.md": "yy", "b.md": "yy"}, entry("a.md", "x"))
+    assert list(made.read) == ["a.md"] and made.same["b.md"].same_as == "a.md"
