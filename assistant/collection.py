@@ -85,9 +85,9 @@ class Collection:
         return ""
 
     @property
-    def fingerprints(self) -> list[str]:
-        """The fingerprints of the models whose vectors are of use: the one in force, and the one that is to be."""
-        return [embedder.fingerprint for embedder in (self.embedder, self._wanted) if embedder is not None]
+    def fingerprints(self) -> dict[str, int]:
+        """The fingerprints of the models whose vectors are of use, and how long these are: the one in force, and the one that is to be."""
+        return {embedder.fingerprint: embedder.dim for embedder in (self.embedder, self._wanted) if embedder is not None}
 
     def _mend(self) -> None:
         try:

@@ -39,7 +39,7 @@ _MOST_MANIFEST = 200_000_000  # bytes, of a million files
 _MOST_NOTES = 8_000_000
 _LONGEST_NAME = 255  # bytes, in each part of a path: what file systems take
 _TOGETHER = 500  # vectors written at once
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]" if os.sep == "/" else r"[\x00-\x1f\x7f\\:]")
 
 
 @dataclass(frozen=True)
@@ -168,6 +168,8 @@ def import_corpus(corpus: Corpus, path: Path) -> Iterator[FileResult]:
     with _opened(path) as archive:
         manifest = _manifest(path, archive)
         members = {member.name: member for member in manifest.members}
+        if corpus.fingerprints.get(manifest.fingerprint, manifest.dim) != manifest.dim and manifest.vectors:
+            raise _damaged(path, "its vectors have another length than its model gives")
         _check_all(path, archive, manifest)
         free = min(shutil.disk_usage(folder).free for folder in (corpus.settings.corpus, corpus.settings.data))
         if free < (needed := sum(member.size for member in manifest.members)) + _ROOM:
@@ -184,9 +186,15 @@ def import_corpus(corpus: Corpus, path: Path) -> Iterator[FileResult]:
             for row in _vector_rows(path, archive, manifest):
                 rows.append(row)
                 if len(rows) == _TOGETHER:
-                    corpus.catalog.put_vector_rows(rows)
+                    _put_lacking(corpus.catalog, rows)
                     rows = []
-            corpus.catalog.put_vector_rows(rows)
+            _put_lacking(corpus.catalog, rows)
+
+
+def _put_lacking(catalog: Catalog, rows: list[VectorRow]) -> None:
+    """Store the vectors that aren't there yet: those that are were made here, and may be in use."""
+    stored = catalog.stored_keys(row.key for row in rows)
+    catalog.put_vector_rows([row for row in rows if row.key not in stored])
 
 
 def _opened(path: Path) -> zipfile.ZipFile:
