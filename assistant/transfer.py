@@ -8,7 +8,6 @@ where pages came from in `addresses.jsonl`, and in `vectors.bin` the vectors, ea
 import hashlib
 import json
 import os
-import re
 import shutil
 import struct
 import zipfile
@@ -20,8 +19,8 @@ from typing import IO, Any
 
 from assistant.addresses import NOTES
 from assistant.catalog import Catalog
-from assistant.documents import corpus_files, supported_suffixes
-from assistant.errors import UserError
+from assistant.documents import check_name, clean_line, corpus_files, supported_suffixes
+from assistant.errors import DocumentError, UserError
 from assistant.index import make_durable_file
 from assistant.receipts import FileResult
 from assistant.schema import VERSION as SCHEMA
@@ -39,7 +38,7 @@ _MOST_MANIFEST = 200_000_000  # bytes, of a million files
 _MOST_NOTES = 8_000_000
 _LONGEST_NAME = 255  # bytes, in each part of a path: what file systems take
 _TOGETHER = 500  # vectors written at once
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]" if os.sep == "/" else r"[\x00-\x1f\x7f\\:]")
+_UNUSABLE = "" if os.sep == "/" else "\\:"  # what else means something in a path
 
 
 @dataclass(frozen=True)
@@ -230,7 +229,7 @@ def _manifest(path: Path, archive: zipfile.ZipFile) -> Manifest:
         members = tuple(
             _Member(str(m["name"]), int(m["size"]), str(m["sha256"]), int(m["modified"])) for m in values.pop("members")
         )
-        texts = {name: str(values[name]) for name in ("model", "fingerprint", "format")}
+        texts = {name: clean_line(str(values[name]), 500) for name in ("model", "fingerprint", "format")}
         numbers = {name: int(values[name]) for name in ("dim", "files", "vectors", "version", "schema")}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, zipfile.BadZipFile, OSError, EOFError):
         raise _damaged(path, "its manifest can't be read") from None
@@ -268,7 +267,11 @@ def _check_all(path: Path, archive: zipfile.ZipFile, manifest: Manifest) -> None
 def _bad_name(id: str) -> str:
     """Return why `id` may not be the path of a file in the corpus folder; nothing when it may."""
     parts = id.split("/")
-    if _CONTROL.search(id) or any(not 0 < len(os.fsencode(part)) <= _LONGEST_NAME or part.startswith(".") for part in parts):
+    try:
+        check_name(id)
+    except DocumentError as error:
+        return f"a file can't be called so: {error}"
+    if {*id} & {*_UNUSABLE} or any(not 0 < len(os.fsencode(part)) <= _LONGEST_NAME or part.startswith(".") for part in parts):
         return "the name of a file leads out of the corpus folder or can't be used"
     return ""
 
