@@ -33,6 +33,7 @@ _CHUNKS = (
 # The names of documents by other files with the same content.
 _COPIES = "files f JOIN documents d ON d.file = f.same_as WHERE f.same_as != '' AND f.reason = ''"
 _COPY_NAME = "f.path || substr(d.id, length(d.file) + 1)"
+_IMPERFECT = "SELECT path FROM files WHERE reason != '' OR warnings != '[]' UNION SELECT file FROM documents WHERE warnings != '[]'"
 _MARK = "/"  # before a path on its way to another name; none under the corpus folder begins so
 
 
@@ -249,11 +250,20 @@ class Catalog:
             db.executemany("UPDATE files SET size = ?, modified = ?, changed = ? WHERE path = ?", values)
             db.executemany("UPDATE documents SET modified = ? WHERE file = ?", [(row[1], row[3]) for row in values])
 
-    def forget_states(self, failed_only: bool = False) -> None:
-        """Make files count as changed, so that the next sync reads them again; what is indexed of them stays until then."""
+    def imperfect(self) -> set[str]:
+        """Return the files that failed, or of which not all was read, and their copies."""
+        return {
+            str(row[0]) for row in self._rows(f"SELECT path FROM files WHERE path IN ({_IMPERFECT}) OR same_as IN ({_IMPERFECT})")
+        }
+
+    def forget_states(self, paths: Iterable[str] | None = None) -> None:
+        """Make all files, or those at `paths`, count as changed, so that the next sync reads them again.
+
+        What is indexed of them stays until then.
+        """
         with self._writing() as db:
-            where = " WHERE reason != ''" if failed_only else ""
-            db.execute(f"UPDATE files SET size = -1, sha256 = ''{where}")
+            where = "" if paths is None else " WHERE path IN (SELECT value FROM json_each(?))"
+            db.execute(f"UPDATE files SET size = -1, sha256 = ''{where}", [] if paths is None else [json.dumps(list(paths))])
 
     def rearrange(self, moves: Mapping[str, FileEntry], removed: Iterable[str]) -> None:
         """Give the documents of files other names, and remove files with theirs, all in one transaction.

@@ -1,5 +1,6 @@
 """The corpus folder and the index kept in step: new, changed, moved, doubled and removed files."""
 
+import hashlib
 import math
 import os
 import shutil
@@ -127,13 +128,13 @@ class Corpus(Collection):
         self._ownership.release()
 
     def _note_readers(self) -> None:
-        """Have files read again when they are read in another way than before: all, or those that failed."""
+        """Have files read again when they are read in another way than before: all, or those that failed or have warnings."""
         readers = _readers(self.settings)
         stored = {name: self.catalog.setting(name) for name in readers}
         if stored == readers:
             return
         if any(stored.values()):
-            self.catalog.forget_states(failed_only=stored["loaders"] == readers["loaders"])
+            self.catalog.forget_states(self.catalog.imperfect() if stored["loaders"] == readers["loaders"] else None)
         self.catalog.set_settings(readers)
 
     @contextmanager
@@ -523,8 +524,9 @@ def planned(settings: Settings) -> tuple[Changes, Mapping[str, FileEntry]]:
         known, disk = catalog.files(), catalog.setting("disk")
         for name, value in _readers(settings).items():
             if catalog.setting(name) not in ("", value):
+                again = known if name == "loaders" else catalog.imperfect()
                 known = {
-                    path: replace(entry, state=FileState(-1, 0), sha256="") if entry.reason or name == "loaders" else entry
+                    path: replace(entry, state=FileState(-1, 0), sha256="") if path in again else entry
                     for path, entry in known.items()
                 }
     return compare(list_folder(settings.corpus), known, disk), known
@@ -534,7 +536,9 @@ def _readers(settings: Settings) -> dict[str, str]:
     """Return what decides how files are read, and which of them."""
     from assistant.loaders import VERSION
 
-    limits = f"{settings.upload_mb} MB, {len(settings.passwords)} passwords, {'a' if has_tesseract() else 'no'} Tesseract"
+    # Enough to notice other passwords in most cases, too little to find them out.
+    passwords = hashlib.sha256("\0".join(settings.passwords).encode("utf-8", "surrogateescape")).hexdigest()[:2]
+    limits = f"{settings.upload_mb} MB, passwords {passwords}, {'a' if has_tesseract() else 'no'} Tesseract"
     return {"loaders": str(VERSION), "limits": limits}
 
 
