@@ -163,6 +163,20 @@ def test_vectors_missing_from_the_graph_while_all_counts_are_right_are_noticed(d
         assert recall(_dense(collection), collection.catalog, embedder.dim) > 0.95
 
 
+@pytest.mark.parametrize("size", [30, 1100])
+def test_an_index_that_is_opened_and_searched_again_and_again_is_never_made_anew(
+    tmp_path: Path, embedder: Embedder, source: Source, size: int
+) -> None:
+    with closing(Collection(tmp_path, embedder)) as collection:
+        fill(collection, source, size, lambda done, total: None)
+        collection.flush()
+    for _ in range(3):
+        with closing(Collection(tmp_path, embedder)) as collection:
+            assert not collection.index.rebuilt and collection.index.faults() == []
+            assert len(collection.search(source.questions[0], 5)) == 5
+            collection.flush()
+
+
 def test_a_graph_that_would_end_the_process_is_never_opened(data: Path, embedder: Embedder, source: Source) -> None:
     folder = next((data / "index").glob("gen-*")) / "dense"
     [links] = folder.glob("*/link_lists.bin")
