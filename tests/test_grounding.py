@@ -379,7 +379,7 @@ def test_a_hint_decides_among_equals(settings: MakeSettings, corpus: Callable[..
         ("What year did the startup get going?", "2023", "2023"),
         ("max size of an upload", "50 MB", "50 MB"),
         ("What day of the week did Tokyo stocks slide?", "Tuesday", "Tuesday"),
-        ("which file types work", "Markdown, plain text, HTML or PDF", "Markdown, plain text, HTML or PDF"),
+        ("which file types work", "PDF, Word, PowerPoint, Excel, web pages", "PDF, Word, PowerPoint, Excel, web pages"),
         ("health check command", "`assistant doctor`", "assistant doctor"),
     ],
 )
