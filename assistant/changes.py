@@ -1,7 +1,7 @@
 """What a sync has to do: the files of the corpus folder compared with those of the catalogue."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from assistant.catalog import FileEntry, FileState
@@ -31,15 +31,22 @@ class Changes:
     def only(self, paths: Collection[str]) -> "Changes":
         """Return those of the changes that index the files at `paths`."""
         read = {path: state for path, state in self.read.items() if path in paths}
+        same = {path: entry for path, entry in self.same.items() if path in paths}
         # The file with the same content is to be read later: here the first one holds the documents.
-        later = {
-            path: entry for path, entry in self.same.items() if path in paths and entry.same_as in self.read.keys() - read.keys()
-        }
+        firsts: dict[str, str] = {}
+        for path, entry in same.items():
+            if entry.same_as in self.read and entry.same_as not in read:
+                firsts.setdefault(entry.same_as, path)
         return Changes(
-            read=read | {path: entry.state for path, entry in later.items()},
+            read=read | {path: same[path].state for path in firsts.values()},
             known=self.known,
-            moved={old: entry for old, entry in self.moved.items() if entry.path in paths},
-            same={path: entry for path, entry in self.same.items() if path in paths and path not in later},
+            # What a file held before it changed goes to its heir, or a copy would be left without.
+            moved={old: entry for old, entry in self.moved.items() if old in paths or entry.path in paths},
+            same={
+                path: replace(entry, same_as=firsts.get(entry.same_as, entry.same_as))
+                for path, entry in same.items()
+                if path not in firsts.values()
+            },
             touched={path: state for path, state in self.touched.items() if path in paths},
         )
 
@@ -51,12 +58,13 @@ def find_changes(files: Mapping[str, FileState], known: Mapping[str, FileEntry],
     `digest` is called only for files that changed, and new ones as large as another.
     """
     changes = Changes()
-    changed = {path: state for path, state in files.items() if path not in known or known[path].state != state}
+    astray = {path for path, entry in known.items() if entry.same_as and path in files and _astray(entry, known) and digest(path)}
+    changed = {path: state for path, state in files.items() if path not in known or path in astray or known[path].state != state}
     content = _contents(changed, known, digest)
     changes.touched = {
         path: state
         for path, state in changed.items()
-        if path in known and len(known[path].sha256) > 0 and known[path].sha256 == content[path][0]
+        if path in known and path not in astray and len(known[path].sha256) > 0 and known[path].sha256 == content[path][0]
     }
     pending = {path: state for path, state in changed.items() if path not in changes.touched}
     intact = files.keys() - pending.keys()
@@ -79,10 +87,16 @@ def find_changes(files: Mapping[str, FileState], known: Mapping[str, FileEntry],
     return changes
 
 
+def _astray(copy: FileEntry, known: Mapping[str, FileEntry]) -> bool:
+    """Whether the file of which `copy` is one is unknown or holds something else, so that nothing is indexed of the copy."""
+    owner = known.get(copy.same_as)
+    return owner is None or bool(owner.same_as) or owner.sha256 != copy.sha256
+
+
 def _contents(changed: Mapping[str, FileState], known: Mapping[str, FileEntry], digest: Digest) -> dict[str, tuple[str, str]]:
     """Return the content of the files that changed, or might be another one's: its digest and type."""
     sizes: dict[int, int] = {}
-    for state in [*(entry.state for entry in known.values()), *(state for path, state in changed.items() if path not in known)]:
+    for state in [*(entry.state for entry in known.values()), *changed.values()]:
         sizes[state.size] = sizes.get(state.size, 0) + 1
     asked = [path for path, state in changed.items() if path in known or sizes[state.size] > 1]
     return {path: content_key(path, digest(path)) for path in asked}

@@ -37,7 +37,7 @@ def compare(listing: Listing, known: Mapping[str, FileEntry], disk: str, pause: 
 
     def digest(id: str) -> str:
         pause()
-        return file_digest(listing.paths[id])
+        return file_digest(listing.paths[id]) if id in listing.paths else ""
 
     if known and not listing.files.keys() & known.keys() and disk not in ("", disk_of(listing.folder)):
         listing.unreadable.setdefault("", "it is on another disk than before, with none of its files")

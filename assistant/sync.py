@@ -340,8 +340,10 @@ class Corpus(Collection):
         entries: list[tuple[FileEntry, list[Cut]]] = []
         for path, entry in changes.same.items():
             holder = known.get(entry.same_as)
-            if holder is None or file_state(paths[path]) != entry.state:
-                continue  # not read yet, or changed since: the next sync sees to it
+            if holder is not None and holder.same_as:
+                holder = known.get(holder.same_as)
+            if holder is None or holder.sha256 != entry.sha256 or file_state(paths[path]) != entry.state:
+                continue  # not read yet, or one of them changed since: the next sync sees to it
             result = FileResult(path, not holder.reason, holder.reason or f"has the same content as {holder.path}")
             entries.append((FileEntry(path, entry.state, entry.sha256, holder.path, holder.reason), []))
             report.note_same(result)
@@ -502,9 +504,10 @@ class Corpus(Collection):
             ]
             self.catalog.rearrange({id: copies[0]} if copies else {}, [] if copies else [id])
             self.flush()
-        if not copies and known[id].sha256:
+        content = known[id].sha256
+        if content and not any(entry.sha256 == content for path, entry in known.items() if path != id):
             with suppress(UserError):  # it is removed all the same
-                forget(self.settings.corpus, known[id].sha256)
+                forget(self.settings.corpus, content)
 
 
 def planned(settings: Settings) -> tuple[Changes, Mapping[str, FileEntry]]:

@@ -1,5 +1,6 @@
 """Pages of the web added to the corpus, from a real server on loopback, the one place that the tests allow."""
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -7,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from assistant.addresses import addresses
 from assistant.hosts import Address
 from assistant.receipts import FileResult
 from assistant.settings import Settings
@@ -99,3 +101,25 @@ def test_while_the_corpus_folder_is_away_nothing_is_written(settings: Callable[.
         corpus.settings.corpus.rmdir()
         result = corpus.add_url(site.url("/ridge"), loopback)
         assert not result.ok and "does not exist" in result.message and not corpus.settings.corpus.exists()
+
+
+def test_the_address_of_a_page_stays_known_when_a_copy_of_it_is_removed(settings: Callable[..., Settings], site: Site) -> None:
+    site.pages["/ridge"] = "text/html", PAGE.format("1,200").encode()
+    with closing(Corpus(settings())) as corpus:
+        kept = corpus.add_url(site.url("/ridge"), loopback)
+        shutil.copyfile(corpus.settings.corpus / kept.id, corpus.settings.corpus / "copy.html")
+        corpus.sync()
+        corpus.remove("copy.html")
+        assert [address.url for address in addresses(corpus.settings.corpus).values()] == [site.url("/ridge")]
+
+
+def test_a_copy_made_of_a_page_stays_when_the_page_is_fetched_again(settings: Callable[..., Settings], site: Site) -> None:
+    site.pages["/ridge"] = "text/html", PAGE.format("1,200").encode()
+    with closing(Corpus(settings())) as corpus:
+        kept = corpus.add_url(site.url("/ridge"), loopback)
+        shutil.copyfile(corpus.settings.corpus / kept.id, corpus.settings.corpus / "zcopy.html")
+        corpus.sync()
+        site.pages["/ridge"] = "text/html", PAGE.format("1,300").encode()
+        corpus.add_url(site.url("/ridge"), loopback)
+        texts = {hit.chunk.document_id: hit.chunk.text for hit in corpus.search("How high is the ridge?", 5)}
+        assert "1,300 m" in texts[kept.id] and "1,200 m" in texts["zcopy.html"]

@@ -115,3 +115,33 @@ def test_the_changes_of_some_files_stand_alone() -> None:
     assert list(some.read) == ["b.md"] and not (some.same or some.moved or some.removed)  # the other is to be read later
     assert list(made.only({"a.md", "b.md"}).same) == ["b.md"]
     assert list(made.only({"new.md"}).moved) == ["old.md"]
+
+
+def test_a_copy_of_which_the_owner_holds_something_else_or_is_gone_is_read_and_inherits_nothing() -> None:
+    failed = entry("b.pdf", "x", same_as="a.pdf", reason="it is damaged")  # a.pdf was, and was mended
+    made, _ = plan({"b.pdf": state("x")}, {"b.pdf": "x"}, entry("a.pdf", "y"), failed)
+    assert list(made.read) == ["b.pdf"] and made.removed == ["a.pdf"] and not made.moved
+    made, _ = plan({"b.md": state("x"), "c.md": state("x")}, {"b.md": "x", "c.md": "x"}, entry("b.md", "x", same_as="a.md"))
+    assert list(made.read) == ["b.md"] and list(made.same) == ["c.md"]
+
+
+def test_a_copy_astray_that_can_not_be_read_stays_as_it_is() -> None:
+    made, _ = plan({"b.md": state("x")}, {}, entry("b.md", "x", same_as="a.md"))
+    assert made.unchanged == 1 and not made.read
+
+
+def test_of_some_files_that_are_the_same_as_one_to_be_read_later_only_the_first_is_read() -> None:
+    files = {name: state("x") for name in ("a.md", "b.md", "c.md")}
+    some = plan(files, dict.fromkeys(files, "x"))[0].only({"b.md", "c.md"})
+    assert list(some.read) == ["b.md"] and {path: same.same_as for path, same in some.same.items()} == {"c.md": "b.md"}
+
+
+def test_what_a_file_held_goes_to_its_copy_also_when_it_alone_is_indexed() -> None:
+    known = (entry("a.md", "x"), entry("b.md", "x", same_as="a.md"))
+    some = plan({"a.md": state("y", 2), "b.md": state("x")}, {"a.md": "y"}, *known)[0].only({"a.md"})
+    assert some.moved["a.md"].path == "b.md" and list(some.read) == ["a.md"]
+
+
+def test_a_new_file_with_the_content_that_another_has_just_got_is_the_same() -> None:
+    made, _ = plan({"a.md": state("yy", 2), "b.md": state("yy")}, {"a.md": "yy", "b.md": "yy"}, entry("a.md", "x"))
+    assert list(made.read) == ["a.md"] and made.same["b.md"].same_as == "a.md"
