@@ -24,7 +24,9 @@ Seal = dict[str, list[int]]  # size, time of change in nanoseconds and CRC-32 of
 def _seal(path: Path, known: Seal) -> Seal:
     """Return size, time of change and CRC-32 of each file of the graph; those that seem to be as `known` aren't read again."""
     found: Seal = {}
-    for file in sorted(path.glob("*/*")):
+    # Without its list of ids a graph is one that Chroma has yet to write: it is not read, and changes at every start.
+    written = [graph.parent for graph in path.glob("*/index_metadata.*")]
+    for file in sorted(file for folder in written for file in folder.iterdir()):
         status = file.stat()
         state, name = [status.st_size, status.st_mtime_ns], file.relative_to(path).as_posix()
         found[name] = known[name] if known.get(name, [])[:2] == state else [*state, _checksum(file)]

@@ -27,11 +27,15 @@ def repair(settings: Settings, report: Callable[[str], None] = lambda line: None
         report("Checking the catalogue…")
         if path.exists() and state_of(path):
             yield recover(path)
+        generation = ""
         if path.exists():
             with closing(Catalog(path)) as catalog:
                 dropped = drop_faults(catalog)
+                generation = catalog.setting("generation")
             if dropped:
                 yield f"{dropped} chunks without a sound vector were dropped, their files are read again"
+        if left := leftovers(settings, generation):
+            yield f"{len(left)} leftovers of interrupted work were deleted, {delete(left) / 1e6:.1f} MB"
         yield from _language_model(settings, report)
     finally:
         owner.release()
@@ -40,9 +44,6 @@ def repair(settings: Settings, report: Callable[[str], None] = lambda line: None
         if damaged_copy:
             yield "the copy of the embedding model in 8 bits was made again"
         yield from _contents(corpus, report)
-        left = leftovers(settings, corpus.catalog.setting("generation"))
-        if left:
-            yield f"{len(left)} leftovers of interrupted work were deleted, {delete(left) / 1e6:.1f} MB"
 
 
 def _contents(corpus: Corpus, report: Callable[[str], None]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """The indexes are made again while others search, are on the disk before they are put in force, and are missed when damaged."""
 
+import random
 import re
 import shutil
 import sqlite3
@@ -163,6 +164,20 @@ def test_vectors_missing_from_the_graph_while_all_counts_are_right_are_noticed(d
         assert recall(_dense(collection), collection.catalog, embedder.dim) > 0.95
 
 
+@pytest.mark.parametrize("size", [30, 1100])
+def test_an_index_that_is_opened_and_searched_again_and_again_is_never_made_anew(
+    tmp_path: Path, embedder: Embedder, source: Source, size: int
+) -> None:
+    with closing(Collection(tmp_path, embedder)) as collection:
+        fill(collection, source, size, lambda done, total: None)
+        collection.flush()
+    for _ in range(3):
+        with closing(Collection(tmp_path, embedder)) as collection:
+            assert not collection.index.rebuilt and collection.index.faults() == []
+            assert len(collection.search(source.questions[0], 5)) == 5
+            collection.flush()
+
+
 def test_a_graph_that_would_end_the_process_is_never_opened(data: Path, embedder: Embedder, source: Source) -> None:
     folder = next((data / "index").glob("gen-*")) / "dense"
     [links] = folder.glob("*/link_lists.bin")
@@ -286,3 +301,22 @@ def test_a_data_folder_of_an_earlier_version_is_taken_over_and_its_catalogue_kep
         assert report.problem == "" and chunks_embedded == []
         assert not kept.exists() and corpus.index.check()
         assert [info.id for info in corpus.documents()] == ["bees.md", "tea.md", "empty.md"]
+
+
+def test_a_text_that_says_the_same_over_and_over_is_found_and_no_reason_to_make_the_index_anew(settings: MakeSettings) -> None:
+    options = settings()
+    dice = random.Random(1)
+    words = ["river", "boat", "harbour", "storm", "sail", "tide", "net", "rope", "gull", "pier"]
+    for number in range(4):
+        sections = [" ".join(dice.choice(words) for _ in range(150)) + "." for _ in range(90)]
+        text = "# Log\n\n" + "\n\n".join(f"## Day {day}\n\n{section}" for day, section in enumerate(sections))
+        (options.corpus / f"log{number}.md").write_text(text, encoding="utf-8")
+    with closing(Corpus(options)) as corpus:
+        generation = corpus.catalog.setting("generation")
+        assert corpus.sync().problem == ""
+        assert corpus.index.check() and corpus.catalog.setting("generation") == generation
+        lost = corpus.catalog.chunk_ids()[7]
+        assert corpus.index._dense is not None
+        corpus.index._dense.update([], np.empty((0, corpus.embedder.dim), np.float32), [lost])
+        [chunk] = corpus.catalog.chunks([lost])
+        assert not corpus.index.finds([chunk])
