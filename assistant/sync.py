@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar, cast
 
-from assistant.addresses import forget, keep
+from assistant.addresses import PART, forget, keep
 from assistant.catalog import Catalog, Cut, FileEntry, FileState
 from assistant.changes import Changes, content_key
 from assistant.collection import EMBED_BATCH, Collection
@@ -43,7 +43,6 @@ _TOGETHER = 40_000  # characters that are embedded and written together
 _ADDED_TOGETHER = 32  # files copied before they are indexed
 _LATELY = 60.0  # seconds since the last question
 _BESIDE_QUESTIONS = 4  # chunks embedded at once when there was one
-_PART = ".assistant.part"  # in the corpus folder: what is being copied into it
 _PATIENCE = 30.0  # seconds that a group, in all its batches, waits for answers in the making
 
 
@@ -113,7 +112,7 @@ class Corpus(Collection):
             raise
         self._note_readers()
         with suppress(OSError):  # a corpus folder may be read-only
-            (settings.corpus / _PART).unlink(missing_ok=True)
+            (settings.corpus / PART).unlink(missing_ok=True)
 
     def set_address(self, url: str) -> None:
         """Tell other processes at which address this one serves."""
@@ -464,7 +463,7 @@ class Corpus(Collection):
 
     def _copy(self, source: Path, target: Path) -> None:
         """Copy a file so that it is there whole or not at all."""
-        part = self.settings.corpus / _PART
+        part = self.settings.corpus / PART
         try:
             shutil.copyfile(source, part)
             os.replace(part, target)

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from assistant.addresses import NOTES
+from assistant.addresses import NOTES, part_of
 from assistant.catalog import Catalog
 from assistant.documents import check_name, clean_line, corpus_files, supported_suffixes
 from assistant.errors import DocumentError, UserError
@@ -78,7 +78,7 @@ def export_corpus(settings: Settings, target: Path, force: bool = False) -> Mani
     files = dict(corpus_files(settings.corpus))
     if not (settings.data / "catalog.sqlite3").exists():
         raise UserError("Nothing is indexed yet: run 'assistant sync' first.")
-    part = target.with_name(f".{target.name[-100:]}.part")
+    part = part_of(target)
     try:
         with closing(Catalog(settings.data / "catalog.sqlite3", read_only=True)) as catalog:
             needed = sum(path.stat().st_size for path in files.values()) + _vector_bytes(catalog)
@@ -319,7 +319,7 @@ def _place(corpus: Corpus, archive: zipfile.ZipFile, member: _Member) -> FileRes
             return FileResult(id, False, "a link leads its folder out of the corpus folder, it was left out")
         if is_new:
             target.parent.mkdir(parents=True, exist_ok=True)
-            part = target.with_name(f".{target.name[-100:]}.part")
+            part = part_of(target)
             part.unlink(missing_ok=True)  # it might be a link
             with archive.open(member.name) as source, open(part, "xb") as file:
                 shutil.copyfileobj(source, file, _BLOCK)
@@ -338,7 +338,7 @@ def _add_notes(corpus: Path, data: bytes) -> None:
         known = path.read_bytes() if path.is_file() else b""
         lines = [line for line in data.splitlines() if line.strip() and line not in {*known.splitlines()}]
         if lines:
-            part = path.with_name(f"{path.name}.part")
+            part = part_of(path)
             part.unlink(missing_ok=True)
             part.write_bytes(b"\n".join([*known.splitlines(), *lines]) + b"\n")
             os.replace(part, path)

@@ -130,7 +130,7 @@ FAULTS: dict[str, tuple[str, Callable[[Settings], None]]] = {
     "an old generation": ("left behind", file("data/index/gen-77/dense/x")),
     "a folder that Chroma forgot": ("left behind", stray),
     "a half made model": ("left behind", file("data/models/.making-abc/model.xml")),
-    "a half copied file": ("left behind", file("corpus/folder/.report.pdf.part")),
+    "a half copied file": ("left behind", file("corpus/folder/.0123456789abcdef.assistant.part")),
     "garbage for a catalogue": ("catalogue", file("data/catalog.sqlite3", b"nothing that anybody wrote " * 1000)),
 }
 
@@ -142,6 +142,12 @@ def test_where_all_is_well_nothing_is_found_and_nothing_is_changed(well: Setting
     assert {"folders", "embedding model", "catalogue", "corpus", "index", "disk", "left behind"} <= {item.part for item in findings}
     assert contents(well.data) | contents(well.corpus) == before
     assert list(repair(well)) == []
+
+
+def test_what_another_program_is_downloading_into_the_corpus_folder_is_left_alone(well: Settings) -> None:
+    file("corpus/.report.pdf.part")(well)
+    assert wrong(examine(well)) == {} and list(repair(well)) == []
+    assert (well.corpus / ".report.pdf.part").exists()
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -302,14 +302,15 @@ def test_vectors_that_are_there_are_not_replaced_by_an_import(
 
 
 @pytest.mark.skipif(os.sep != "/", reason="this character separates folders here")
-def test_a_name_with_a_backslash_comes_back(second: Settings, tmp_path: Path, models: Path) -> None:
+def test_names_with_a_backslash_or_as_long_as_can_be_come_back(second: Settings, tmp_path: Path, models: Path) -> None:
     (tmp_path / "other").mkdir()
     other = settings_in(tmp_path / "other", models, {})
-    write_documents(other.corpus, {"a\\b.md": TEXTS["bees.md"]})
+    long = "長" * 84 + ".md"  # 255 bytes, the most that a name may have
+    write_documents(other.corpus, {"a\\b.md": TEXTS["bees.md"], long: TEXTS["deep/er/tides.txt"]})
     with closing(Corpus(other)) as corpus:
         assert corpus.sync().failed == []
     export_corpus(other, tmp_path / "all.export")
-    assert bring(second, tmp_path / "all.export") == [("a\\b.md", "imported")]
+    assert bring(second, tmp_path / "all.export") == [("a\\b.md", "imported"), (long, "imported")]
 
 
 def test_the_name_of_an_exports_model_sends_nothing_to_the_terminal(exported: tuple[Settings, Path], tmp_path: Path) -> None:
