@@ -193,6 +193,7 @@ class Corpus(Collection):
         self._urgent.append(task)
         while not task.done():
             if self._syncing.acquire(timeout=0.1):
+                self._stop = _Stop(None)  # one that was set while nothing ran stops nothing
                 try:
                     self._do_urgent()
                 finally:

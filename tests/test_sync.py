@@ -529,3 +529,10 @@ def test_other_passwords_have_protected_files_read_again_also_those_inside_of_ot
         report = corpus.sync()
         assert (report.failed, report.done, report.unchanged) == ([], 2, 3)
         assert [info.id for info in corpus.documents() if "/s.txt" in info.id] == ["e.zip/s.txt", "plans.eml/inner.zip/s.txt"]
+
+
+def test_a_stop_while_nothing_runs_stops_nothing_that_begins_later(settings: MakeSettings, tmp_path: Path) -> None:
+    (tmp_path / "late.md").write_text("# Late\n\nThe ferry was late.", encoding="utf-8")
+    with closing(Corpus(settings())) as corpus:
+        corpus.stop_sync()
+        assert [result.ok for result in corpus.add([tmp_path / "late.md"])] == [True] and found(corpus, "ferry") == ["late.md"]
