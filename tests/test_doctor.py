@@ -1,6 +1,7 @@
 """What is damaged is found without changing anything, told in one line, and mended."""
 
 import hashlib
+import errno
 import os
 import shutil
 import sqlite3
@@ -231,3 +232,15 @@ def test_of_a_catalogue_with_any_page_damaged_the_rest_is_kept_and_nothing_embed
             synced += 1
     assert synced and len(lost) > 20
     assert sorted(lost)[len(lost) * 9 // 10] <= vectors // 4  # only the root of the table takes all with it
+
+
+def test_a_damaged_catalogue_is_mended_where_no_file_has_two_names(well: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(source: Path, target: Path) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    path = well.data / "catalog.sqlite3"
+    damaged = b"nothing that anybody wrote " * 1000
+    path.write_bytes(damaged)
+    assert "could not be read at all" in recover(path)
+    assert damaged_copy(path).read_bytes() == damaged and not path.exists()
