@@ -1,7 +1,7 @@
 """What is damaged is found without changing anything, told in one line, and mended."""
 
-import hashlib
 import errno
+import hashlib
 import os
 import shutil
 import sqlite3
