@@ -80,7 +80,7 @@ class DocumentInfo:
     """One row of the list of documents: its receipt. `indexed_at` is UTC in ISO 8601; `reason` is set when it failed.
 
     `file` is the file that it lies in (`id`, unless it is an attachment or a member). `copies` are the names of other files
-    with the same content. `seconds` counts the whole file.
+    with the same content. `seconds` counts the whole file. `around` are warnings about the file of what lies inside of one.
     """
 
     id: str
@@ -96,6 +96,7 @@ class DocumentInfo:
     warnings: tuple[str, ...] = ()
     language: str = ""
     copies: tuple[str, ...] = ()
+    around: tuple[str, ...] = ()
 
 
 class Candidate(NamedTuple):
@@ -365,7 +366,7 @@ class Catalog:
             copies.setdefault(str(owner), []).append(str(path))
         rows = self._rows(
             "SELECT d.id, d.title, json_array_length(d.pages), length(d.text), count(c.row), f.indexed_at, '', d.file, f.size,"
-            " f.seconds, CASE WHEN d.id = d.file THEN f.warnings ELSE '[]' END, d.warnings, d.language"
+            " f.seconds, f.warnings, d.warnings, d.language"
             " FROM documents d JOIN files f ON f.path = d.file LEFT JOIN chunks c ON c.document_id = d.id GROUP BY d.id"
             " UNION ALL SELECT path, '', 0, 0, 0, indexed_at, reason, path, size, seconds, warnings, '[]', ''"
             " FROM files WHERE reason != '' ORDER BY 7, 1"
@@ -630,12 +631,14 @@ def _chunk(row: tuple[object, ...]) -> Chunk:
 def _info(row: tuple[object, ...], copies: Mapping[str, Sequence[str]]) -> DocumentInfo:
     id, title, pages, size, chunks, at, reason, file, bytes_, seconds, around, warnings, language = row
     id, file = str(id), str(file)
+    of_file = tuple(json.loads(str(around)))
     return DocumentInfo(
         *(id, str(title), int(str(pages)), int(str(size)), int(str(chunks)), str(at), str(reason), file, int(str(bytes_))),
         float(str(seconds)),
-        (*json.loads(str(warnings)), *json.loads(str(around))),
+        (*json.loads(str(warnings)), *(of_file if id == file else ())),
         str(language),
         tuple(path + id[len(file) :] for path in copies.get(file, ())),
+        () if id == file else of_file,
     )
 
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import threading
+import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -21,6 +22,7 @@ from assistant.filters import Filter
 from assistant.index import Index
 from assistant.settings import Settings
 from assistant.sync import Corpus, planned
+from assistant.terminal import receipt
 from tests.test_loaders_mail import ENCRYPTED
 
 MakeSettings = Callable[..., Settings]
@@ -536,3 +538,15 @@ def test_a_stop_while_nothing_runs_stops_nothing_that_begins_later(settings: Mak
     with closing(Corpus(settings())) as corpus:
         corpus.stop_sync()
         assert [result.ok for result in corpus.add([tmp_path / "late.md"])] == [True] and found(corpus, "ferry") == ["late.md"]
+
+
+def test_what_could_not_be_read_of_an_archive_is_told_with_what_lies_in_it(settings: MakeSettings) -> None:
+    options = settings()
+    with zipfile.ZipFile(options.corpus / "a.zip", "w") as archive:
+        archive.writestr("b.md", "# Ferry\n\nThe ferry was late.")
+        archive.writestr("c.exe", "MZ")
+    with closing(Corpus(options)) as corpus:
+        corpus.sync()
+        [info] = corpus.documents()
+        assert (info.id, info.warnings) == ("a.zip/b.md", ()) and [".exe" in line for line in info.around] == [True]
+        assert any(".exe" in line for line in receipt(info, None))
