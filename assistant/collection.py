@@ -49,6 +49,7 @@ class Collection:
         self.embedder = embedder
         self.reranker = reranker
         self._wanted: Embedder | None = None  # the model that all documents have yet to be embedded with
+        self._renewing = False
         self._closing = threading.Event()
         self._mender: threading.Thread | None = None
         self._problem = ""
@@ -123,13 +124,21 @@ class Collection:
     ) -> bool:
         """Cut and embed all documents anew when the embedding model or the chunking is another than before.
 
-        Searches go on meanwhile (`notice` says how). `progress` is called with the documents done, all, and the newest one's id.
+        Searches go on meanwhile (`notice` says how). `progress` is called with the documents done, all, and the newest one's id;
+        it may put files unless `catalog.hidden` is set.
         False when `stop` was set before the end; the next time goes on there. Raises `UserError`, and the old model stays in force,
         when the new one gives no numbers.
         """
         wanted = self._wanted
         if wanted is None:
             return True
+        self._renewing = True
+        try:
+            return self._renew(wanted, progress, stop)
+        finally:
+            self._renewing = False
+
+    def _renew(self, wanted: Embedder, progress: Callable[[int, int, str], None], stop: threading.Event | None) -> bool:
         makers = renewal.made_with(wanted)
         renewal.prepare(self.catalog, makers)
         while True:
@@ -285,7 +294,8 @@ class Collection:
 
         What was embedded before isn't embedded again. Raises `DocumentError`, and puts none, as `put` does.
         """
-        self.renew()
+        if not self._renewing:  # else it is put as those before, and then renewed like them
+            self.renew()
         cut = [[self._cut(document) for document in documents] for _, documents in files]
         with self._writing:
             pairs = [pair for parts in cut for part in parts for pair in zip(part.chunks, part.keys, strict=True)]

@@ -214,6 +214,8 @@ class Corpus(Collection):
             report.done, report.total, report.current = done, total, id
             progress(report)
             self._begin_group()
+            if not self.catalog.hidden:
+                self._do_urgent()
 
         if not self.renew(renewing, self._stop):
             report.stopped = True

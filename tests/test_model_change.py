@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from assistant import chunking, lexical, renewal
 from assistant.chunking import Chunk
 from assistant.embedding import Embedded, Embedder, SentenceTransformerEmbedder
+from assistant.receipts import Report
 from assistant.settings import Settings
 from assistant.sync import Corpus
 from tests.conftest import MakeSettings, write_documents
@@ -260,3 +262,27 @@ def test_what_is_removed_meanwhile_takes_no_new_vectors_along(
         for thread in removers:
             thread.join()
         assert corpus.index.check() and agrees(corpus)
+
+
+def test_a_file_added_while_all_are_embedded_anew_is_found_before_that_ends(
+    first: Settings, settings: MakeSettings, made: Path, tmp_path: Path
+) -> None:
+    source = write_documents(tmp_path / "source", {"late.md": "# Late\n\nThe bridge of stone and the arch of salt."}) / "late.md"
+    with closing(Corpus(settings(ASSISTANT_EMBEDDING_MODEL=str(made / "second")))) as corpus:
+        adding = threading.Thread(target=lambda: list(corpus.add([source])))
+        seen: list[tuple[str, list[str]]] = []
+
+        def progress(report: Report) -> None:
+            if not adding.ident:
+                adding.start()
+                while not corpus._urgent:
+                    time.sleep(0.01)
+            elif not seen:
+                adding.join(20)
+                seen.append((corpus.embedder.name, [id for id, _ in found(corpus, "the arch of salt")]))
+
+        assert corpus.sync(progress).problem == ""
+        [(model, ids)] = seen
+        assert model == first.embedding_model and ids[0] == "late.md"
+        assert corpus.embedder.name == str(made / "second") and corpus.index.check() and agrees(corpus)
+        assert corpus.catalog.document_count() == len(TEXTS) + 1
