@@ -15,6 +15,7 @@ from assistant.errors import UserError
 from assistant.web import Snapshot
 
 NOTES = ".addresses.jsonl"  # in the corpus folder
+PART = ".assistant.part"  # ends the hidden names of what is being written there
 _FOLDER = "web"
 _MAX_BYTES = 8_000_000  # of the notes; the oldest are dropped
 _SOUND = re.compile(r"https?://[a-z0-9._:\[\]-]+([/?][!-~]*)?")
@@ -185,9 +186,14 @@ def _change(corpus: Path, change: Callable[[list[_Note]], list[_Note]]) -> None:
             ) from None
 
 
+def part_of(path: Path) -> Path:
+    """Return the name under which a file is written before it takes its place: no longer than its own may be, and nobody else's."""
+    return path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}{PART}")
+
+
 def _write(path: Path, data: bytes) -> None:
     """Put a file in place whole or not at all, also when the power fails."""
-    part = path.with_name(f".{path.name[-100:]}.part")
+    part = part_of(path)
     try:
         with part.open("wb") as file:
             file.write(data)

@@ -33,6 +33,7 @@ _CHUNKS = (
 # The names of documents by other files with the same content.
 _COPIES = "files f JOIN documents d ON d.file = f.same_as WHERE f.same_as != '' AND f.reason = ''"
 _COPY_NAME = "f.path || substr(d.id, length(d.file) + 1)"
+_IMPERFECT = "SELECT path FROM files WHERE reason != '' OR warnings != '[]' UNION SELECT file FROM documents WHERE warnings != '[]'"
 _MARK = "/"  # before a path on its way to another name; none under the corpus folder begins so
 
 
@@ -79,7 +80,7 @@ class DocumentInfo:
     """One row of the list of documents: its receipt. `indexed_at` is UTC in ISO 8601; `reason` is set when it failed.
 
     `file` is the file that it lies in (`id`, unless it is an attachment or a member). `copies` are the names of other files
-    with the same content. `seconds` counts the whole file.
+    with the same content. `seconds` counts the whole file. `around` are warnings about the file of what lies inside of one.
     """
 
     id: str
@@ -95,6 +96,7 @@ class DocumentInfo:
     warnings: tuple[str, ...] = ()
     language: str = ""
     copies: tuple[str, ...] = ()
+    around: tuple[str, ...] = ()
 
 
 class Candidate(NamedTuple):
@@ -249,11 +251,20 @@ class Catalog:
             db.executemany("UPDATE files SET size = ?, modified = ?, changed = ? WHERE path = ?", values)
             db.executemany("UPDATE documents SET modified = ? WHERE file = ?", [(row[1], row[3]) for row in values])
 
-    def forget_states(self, failed_only: bool = False) -> None:
-        """Make files count as changed, so that the next sync reads them again; what is indexed of them stays until then."""
+    def imperfect(self) -> set[str]:
+        """Return the files that failed, or of which not all was read, and their copies."""
+        return {
+            str(row[0]) for row in self._rows(f"SELECT path FROM files WHERE path IN ({_IMPERFECT}) OR same_as IN ({_IMPERFECT})")
+        }
+
+    def forget_states(self, paths: Iterable[str] | None = None) -> None:
+        """Make all files, or those at `paths`, count as changed, so that the next sync reads them again.
+
+        What is indexed of them stays until then.
+        """
         with self._writing() as db:
-            where = " WHERE reason != ''" if failed_only else ""
-            db.execute(f"UPDATE files SET size = -1, sha256 = ''{where}")
+            where = "" if paths is None else " WHERE path IN (SELECT value FROM json_each(?))"
+            db.execute(f"UPDATE files SET size = -1, sha256 = ''{where}", [] if paths is None else [json.dumps(list(paths))])
 
     def rearrange(self, moves: Mapping[str, FileEntry], removed: Iterable[str]) -> None:
         """Give the documents of files other names, and remove files with theirs, all in one transaction.
@@ -355,7 +366,7 @@ class Catalog:
             copies.setdefault(str(owner), []).append(str(path))
         rows = self._rows(
             "SELECT d.id, d.title, json_array_length(d.pages), length(d.text), count(c.row), f.indexed_at, '', d.file, f.size,"
-            " f.seconds, CASE WHEN d.id = d.file THEN f.warnings ELSE '[]' END, d.warnings, d.language"
+            " f.seconds, f.warnings, d.warnings, d.language"
             " FROM documents d JOIN files f ON f.path = d.file LEFT JOIN chunks c ON c.document_id = d.id GROUP BY d.id"
             " UNION ALL SELECT path, '', 0, 0, 0, indexed_at, reason, path, size, seconds, warnings, '[]', ''"
             " FROM files WHERE reason != '' ORDER BY 7, 1"
@@ -620,12 +631,14 @@ def _chunk(row: tuple[object, ...]) -> Chunk:
 def _info(row: tuple[object, ...], copies: Mapping[str, Sequence[str]]) -> DocumentInfo:
     id, title, pages, size, chunks, at, reason, file, bytes_, seconds, around, warnings, language = row
     id, file = str(id), str(file)
+    of_file = tuple(json.loads(str(around)))
     return DocumentInfo(
         *(id, str(title), int(str(pages)), int(str(size)), int(str(chunks)), str(at), str(reason), file, int(str(bytes_))),
         float(str(seconds)),
-        (*json.loads(str(warnings)), *json.loads(str(around))),
+        (*json.loads(str(warnings)), *(of_file if id == file else ())),
         str(language),
         tuple(path + id[len(file) :] for path in copies.get(file, ())),
+        () if id == file else of_file,
     )
 
 

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -84,9 +85,9 @@ class Collection:
         return ""
 
     @property
-    def fingerprints(self) -> list[str]:
-        """The fingerprints of the models whose vectors are of use: the one in force, and the one that is to be."""
-        return [embedder.fingerprint for embedder in (self.embedder, self._wanted) if embedder is not None]
+    def fingerprints(self) -> dict[str, int]:
+        """The fingerprints of the models whose vectors are of use, and how long these are: the one in force, and the one that is to be."""
+        return {embedder.fingerprint: embedder.dim for embedder in (self.embedder, self._wanted) if embedder is not None}
 
     def _mend(self) -> None:
         try:
@@ -133,7 +134,8 @@ class Collection:
         renewal.prepare(self.catalog, makers)
         while True:
             try:
-                for done, total, id in renewal.stage(self.catalog, wanted, lambda pairs: self._embed_missing(pairs, wanted)):
+                embed = partial(self._embed_missing, embedder=wanted)
+                for done, total, id in renewal.stage(self.catalog, wanted, embed, self._writing):
                     progress(done, total, id)
                     if self._closing.is_set() or (stop is not None and stop.is_set()):
                         return False

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from assistant.addresses import PART
 from assistant.dense import stray_folders
 from assistant.index import generation_folder
 from assistant.settings import Settings
@@ -33,8 +34,7 @@ def _in_data(data: Path, generation: str) -> Iterator[Path]:
 def _in_corpus(corpus: Path) -> Iterator[Path]:
     for folder, folders, names in os.walk(corpus):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        # Copies in the making are hidden; a file that a person calls so is not touched.
-        yield from (Path(folder, name) for name in names if name.startswith(".") and name.endswith(".part"))
+        yield from (Path(folder, name) for name in names if name.startswith(".") and name.endswith(PART))
 
 
 def delete(paths: list[Path]) -> int:

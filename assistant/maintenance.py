@@ -1,7 +1,6 @@
 """The commands that look after the data folder: `assistant doctor | reindex | export | import`."""
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -34,7 +33,9 @@ def _say(line: str) -> None:
 
 
 def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2))
+    from assistant.terminal import as_json
+
+    print(as_json(value))
 
 
 def _doctor(options: argparse.Namespace, settings: Settings) -> int:
@@ -84,6 +85,7 @@ def _export(options: argparse.Namespace, settings: Settings) -> int:
 
 def _import(options: argparse.Namespace, settings: Settings) -> int:
     from assistant.sync import Corpus
+    from assistant.terminal import line_of
     from assistant.transfer import import_corpus, read_manifest
 
     manifest = read_manifest(options.file)  # before the models are loaded
@@ -100,7 +102,7 @@ def _import(options: argparse.Namespace, settings: Settings) -> int:
         raise UserError(report.problem)
     failed = [result for result in [*results, *report.results] if not result.ok]
     for result in failed:
-        print(f"assistant: {result.id} was not imported: {result.message}.", file=sys.stderr)
+        print(f"assistant: {line_of(result.id)} was not imported: {line_of(result.message)}.", file=sys.stderr)
     if options.json:
         _print_json({"files": [asdict(result) for result in results], "failed": [asdict(result) for result in report.failed]})
     else:

@@ -1,6 +1,7 @@
 """What can still be read of a damaged catalogue becomes a new one; the rest is read from the corpus folder again."""
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
@@ -49,7 +50,10 @@ def recover(path: Path) -> str:
         left = {table: int(new.execute(f"SELECT count(*) FROM {table}").fetchone()[0]) for table in _TABLES}
     kept_copy = damaged_copy(path)
     kept_copy.unlink(missing_ok=True)
-    os.link(path, kept_copy)
+    try:
+        os.link(path, kept_copy)
+    except OSError:  # not every file system gives a file a second name
+        shutil.copyfile(path, kept_copy)
     for suffix in ("-wal", "-shm"):  # they would be taken for those of the new file
         leftover = path.with_name(path.name + suffix)
         if leftover.exists():

@@ -47,10 +47,13 @@ def cut(document: Document, embedder: Embedder) -> Cut:
     return Cut(document, chunks, [vector_key(chunk, embedder.fingerprint) for chunk in chunks])
 
 
-def stage(catalog: Catalog, embedder: Embedder, embed: Embed) -> Iterator[tuple[int, int, str]]:
+def stage(
+    catalog: Catalog, embedder: Embedder, embed: Embed, writing: AbstractContextManager[object]
+) -> Iterator[tuple[int, int, str]]:
     """Cut and embed what isn't staged yet; yields (documents done, all documents, the newest) after each group.
 
-    `embed` stores the vectors of chunks whose keys have none.
+    `embed` stores the vectors of chunks whose keys have none; `writing` is held until the chunks are stored that use them,
+    or somebody who removes a document would take them for unused.
     """
     while ids := [str(row[0]) for row in catalog.query(f"SELECT id FROM documents WHERE {_LACKING} ORDER BY id LIMIT 500")]:
         group: list[Cut] = []
@@ -59,8 +62,9 @@ def stage(catalog: Catalog, embedder: Embedder, embed: Embed) -> Iterator[tuple[
             if document is not None:
                 group.append(cut(document, embedder))
             if group and (id == ids[-1] or sum(len(part.document.text) for part in group) >= _TOGETHER):
-                embed([pair for part in group for pair in zip(part.chunks, part.keys, strict=True)])
-                _store(catalog, group)
+                with writing:
+                    embed([pair for part in group for pair in zip(part.chunks, part.keys, strict=True)])
+                    _store(catalog, group)
                 group = []
                 yield *_progress(catalog), id
 

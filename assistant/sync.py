@@ -1,5 +1,6 @@
 """The corpus folder and the index kept in step: new, changed, moved, doubled and removed files."""
 
+import hashlib
 import math
 import os
 import shutil
@@ -17,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar, cast
 
-from assistant.addresses import forget, keep
+from assistant.addresses import PART, forget, keep
 from assistant.catalog import Catalog, Cut, FileEntry, FileState
 from assistant.changes import Changes, content_key
 from assistant.collection import EMBED_BATCH, Collection
@@ -42,7 +43,6 @@ _TOGETHER = 40_000  # characters that are embedded and written together
 _ADDED_TOGETHER = 32  # files copied before they are indexed
 _LATELY = 60.0  # seconds since the last question
 _BESIDE_QUESTIONS = 4  # chunks embedded at once when there was one
-_PART = ".assistant.part"  # in the corpus folder: what is being copied into it
 _PATIENCE = 30.0  # seconds that a group, in all its batches, waits for answers in the making
 
 
@@ -112,7 +112,7 @@ class Corpus(Collection):
             raise
         self._note_readers()
         with suppress(OSError):  # a corpus folder may be read-only
-            (settings.corpus / _PART).unlink(missing_ok=True)
+            (settings.corpus / PART).unlink(missing_ok=True)
 
     def set_address(self, url: str) -> None:
         """Tell other processes at which address this one serves."""
@@ -127,13 +127,13 @@ class Corpus(Collection):
         self._ownership.release()
 
     def _note_readers(self) -> None:
-        """Have files read again when they are read in another way than before: all, or those that failed."""
+        """Have files read again when they are read in another way than before: all, or those that failed or have warnings."""
         readers = _readers(self.settings)
         stored = {name: self.catalog.setting(name) for name in readers}
         if stored == readers:
             return
         if any(stored.values()):
-            self.catalog.forget_states(failed_only=stored["loaders"] == readers["loaders"])
+            self.catalog.forget_states(self.catalog.imperfect() if stored["loaders"] == readers["loaders"] else None)
         self.catalog.set_settings(readers)
 
     @contextmanager
@@ -193,6 +193,7 @@ class Corpus(Collection):
         self._urgent.append(task)
         while not task.done():
             if self._syncing.acquire(timeout=0.1):
+                self._stop = _Stop(None)  # one that was set while nothing ran stops nothing
                 try:
                     self._do_urgent()
                 finally:
@@ -463,7 +464,7 @@ class Corpus(Collection):
 
     def _copy(self, source: Path, target: Path) -> None:
         """Copy a file so that it is there whole or not at all."""
-        part = self.settings.corpus / _PART
+        part = self.settings.corpus / PART
         try:
             shutil.copyfile(source, part)
             os.replace(part, target)
@@ -523,8 +524,9 @@ def planned(settings: Settings) -> tuple[Changes, Mapping[str, FileEntry]]:
         known, disk = catalog.files(), catalog.setting("disk")
         for name, value in _readers(settings).items():
             if catalog.setting(name) not in ("", value):
+                again = known if name == "loaders" else catalog.imperfect()
                 known = {
-                    path: replace(entry, state=FileState(-1, 0), sha256="") if entry.reason or name == "loaders" else entry
+                    path: replace(entry, state=FileState(-1, 0), sha256="") if path in again else entry
                     for path, entry in known.items()
                 }
     return compare(list_folder(settings.corpus), known, disk), known
@@ -534,7 +536,9 @@ def _readers(settings: Settings) -> dict[str, str]:
     """Return what decides how files are read, and which of them."""
     from assistant.loaders import VERSION
 
-    limits = f"{settings.upload_mb} MB, {len(settings.passwords)} passwords, {'a' if has_tesseract() else 'no'} Tesseract"
+    # Enough to notice other passwords in most cases, too little to find them out.
+    passwords = hashlib.sha256("\0".join(settings.passwords).encode("utf-8", "surrogateescape")).hexdigest()[:2]
+    limits = f"{settings.upload_mb} MB, passwords {passwords}, {'a' if has_tesseract() else 'no'} Tesseract"
     return {"loaders": str(VERSION), "limits": limits}
 
 

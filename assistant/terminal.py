@@ -70,6 +70,7 @@ def receipt(info: DocumentInfo, address: Address | None) -> Iterator[str]:
         ("took", f"{info.seconds:.2f} s" if info.seconds else ""),
         ("read at" if info.reason else "indexed at", info.indexed_at),
         *(("warning", line_of(warning)) for warning in info.warnings),
+        *(("of its file", line_of(warning)) for warning in info.around),
     ]
     yield from (f"  {label:<11}  {value}" for label, value in rows if value)
 

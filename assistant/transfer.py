@@ -8,7 +8,6 @@ where pages came from in `addresses.jsonl`, and in `vectors.bin` the vectors, ea
 import hashlib
 import json
 import os
-import re
 import shutil
 import struct
 import zipfile
@@ -18,10 +17,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from assistant.addresses import NOTES
+from assistant.addresses import NOTES, part_of
 from assistant.catalog import Catalog
-from assistant.documents import corpus_files, supported_suffixes
-from assistant.errors import UserError
+from assistant.documents import check_name, clean_line, corpus_files, supported_suffixes
+from assistant.errors import DocumentError, UserError
 from assistant.index import make_durable_file
 from assistant.receipts import FileResult
 from assistant.schema import VERSION as SCHEMA
@@ -39,7 +38,7 @@ _MOST_MANIFEST = 200_000_000  # bytes, of a million files
 _MOST_NOTES = 8_000_000
 _LONGEST_NAME = 255  # bytes, in each part of a path: what file systems take
 _TOGETHER = 500  # vectors written at once
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
+_UNUSABLE = "" if os.sep == "/" else "\\:"  # what else means something in a path
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def export_corpus(settings: Settings, target: Path, force: bool = False) -> Mani
     files = dict(corpus_files(settings.corpus))
     if not (settings.data / "catalog.sqlite3").exists():
         raise UserError("Nothing is indexed yet: run 'assistant sync' first.")
-    part = target.with_name(f".{target.name[-100:]}.part")
+    part = part_of(target)
     try:
         with closing(Catalog(settings.data / "catalog.sqlite3", read_only=True)) as catalog:
             needed = sum(path.stat().st_size for path in files.values()) + _vector_bytes(catalog)
@@ -168,6 +167,8 @@ def import_corpus(corpus: Corpus, path: Path) -> Iterator[FileResult]:
     with _opened(path) as archive:
         manifest = _manifest(path, archive)
         members = {member.name: member for member in manifest.members}
+        if corpus.fingerprints.get(manifest.fingerprint, manifest.dim) != manifest.dim and manifest.vectors:
+            raise _damaged(path, "its vectors have another length than its model gives")
         _check_all(path, archive, manifest)
         free = min(shutil.disk_usage(folder).free for folder in (corpus.settings.corpus, corpus.settings.data))
         if free < (needed := sum(member.size for member in manifest.members)) + _ROOM:
@@ -184,9 +185,15 @@ def import_corpus(corpus: Corpus, path: Path) -> Iterator[FileResult]:
             for row in _vector_rows(path, archive, manifest):
                 rows.append(row)
                 if len(rows) == _TOGETHER:
-                    corpus.catalog.put_vector_rows(rows)
+                    _put_lacking(corpus.catalog, rows)
                     rows = []
-            corpus.catalog.put_vector_rows(rows)
+            _put_lacking(corpus.catalog, rows)
+
+
+def _put_lacking(catalog: Catalog, rows: list[VectorRow]) -> None:
+    """Store the vectors that aren't there yet: those that are were made here, and may be in use."""
+    stored = catalog.stored_keys(row.key for row in rows)
+    catalog.put_vector_rows([row for row in rows if row.key not in stored])
 
 
 def _opened(path: Path) -> zipfile.ZipFile:
@@ -222,7 +229,7 @@ def _manifest(path: Path, archive: zipfile.ZipFile) -> Manifest:
         members = tuple(
             _Member(str(m["name"]), int(m["size"]), str(m["sha256"]), int(m["modified"])) for m in values.pop("members")
         )
-        texts = {name: str(values[name]) for name in ("model", "fingerprint", "format")}
+        texts = {name: clean_line(str(values[name]), 500) for name in ("model", "fingerprint", "format")}
         numbers = {name: int(values[name]) for name in ("dim", "files", "vectors", "version", "schema")}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, zipfile.BadZipFile, OSError, EOFError):
         raise _damaged(path, "its manifest can't be read") from None
@@ -260,7 +267,11 @@ def _check_all(path: Path, archive: zipfile.ZipFile, manifest: Manifest) -> None
 def _bad_name(id: str) -> str:
     """Return why `id` may not be the path of a file in the corpus folder; nothing when it may."""
     parts = id.split("/")
-    if _CONTROL.search(id) or any(not 0 < len(os.fsencode(part)) <= _LONGEST_NAME or part.startswith(".") for part in parts):
+    try:
+        check_name(id)
+    except DocumentError as error:
+        return f"a file can't be called so: {error}"
+    if {*id} & {*_UNUSABLE} or any(not 0 < len(os.fsencode(part)) <= _LONGEST_NAME or part.startswith(".") for part in parts):
         return "the name of a file leads out of the corpus folder or can't be used"
     return ""
 
@@ -308,7 +319,7 @@ def _place(corpus: Corpus, archive: zipfile.ZipFile, member: _Member) -> FileRes
             return FileResult(id, False, "a link leads its folder out of the corpus folder, it was left out")
         if is_new:
             target.parent.mkdir(parents=True, exist_ok=True)
-            part = target.with_name(f".{target.name[-100:]}.part")
+            part = part_of(target)
             part.unlink(missing_ok=True)  # it might be a link
             with archive.open(member.name) as source, open(part, "xb") as file:
                 shutil.copyfileobj(source, file, _BLOCK)
@@ -327,7 +338,7 @@ def _add_notes(corpus: Path, data: bytes) -> None:
         known = path.read_bytes() if path.is_file() else b""
         lines = [line for line in data.splitlines() if line.strip() and line not in {*known.splitlines()}]
         if lines:
-            part = path.with_name(f"{path.name}.part")
+            part = part_of(path)
             part.unlink(missing_ok=True)
             part.write_bytes(b"\n".join([*known.splitlines(), *lines]) + b"\n")
             os.replace(part, path)

@@ -1,5 +1,6 @@
 """What is damaged is found without changing anything, told in one line, and mended."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -130,7 +131,7 @@ FAULTS: dict[str, tuple[str, Callable[[Settings], None]]] = {
     "an old generation": ("left behind", file("data/index/gen-77/dense/x")),
     "a folder that Chroma forgot": ("left behind", stray),
     "a half made model": ("left behind", file("data/models/.making-abc/model.xml")),
-    "a half copied file": ("left behind", file("corpus/folder/.report.pdf.part")),
+    "a half copied file": ("left behind", file("corpus/folder/.0123456789abcdef.assistant.part")),
     "garbage for a catalogue": ("catalogue", file("data/catalog.sqlite3", b"nothing that anybody wrote " * 1000)),
 }
 
@@ -142,6 +143,12 @@ def test_where_all_is_well_nothing_is_found_and_nothing_is_changed(well: Setting
     assert {"folders", "embedding model", "catalogue", "corpus", "index", "disk", "left behind"} <= {item.part for item in findings}
     assert contents(well.data) | contents(well.corpus) == before
     assert list(repair(well)) == []
+
+
+def test_what_another_program_is_downloading_into_the_corpus_folder_is_left_alone(well: Settings) -> None:
+    file("corpus/.report.pdf.part")(well)
+    assert wrong(examine(well)) == {} and list(repair(well)) == []
+    assert (well.corpus / ".report.pdf.part").exists()
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -225,3 +232,15 @@ def test_of_a_catalogue_with_any_page_damaged_the_rest_is_kept_and_nothing_embed
             synced += 1
     assert synced and len(lost) > 20
     assert sorted(lost)[len(lost) * 9 // 10] <= vectors // 4  # only the root of the table takes all with it
+
+
+def test_a_damaged_catalogue_is_mended_where_no_file_has_two_names(well: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(source: Path, target: Path) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    path = well.data / "catalog.sqlite3"
+    damaged = b"nothing that anybody wrote " * 1000
+    path.write_bytes(damaged)
+    assert "could not be read at all" in recover(path)
+    assert damaged_copy(path).read_bytes() == damaged and not path.exists()

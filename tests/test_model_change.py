@@ -238,3 +238,25 @@ def test_another_way_to_cut_or_to_read_words_takes_the_texts_from_the_catalogue_
     embedded.clear()
     with closing(Corpus(first)) as corpus:
         assert corpus.notice == "" and not corpus.index.rebuilt
+
+
+def test_what_is_removed_meanwhile_takes_no_new_vectors_along(
+    first: Settings, settings: MakeSettings, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Corpus, "_next_batch", lambda self: 1)  # two batches in a group
+    real = SentenceTransformerEmbedder.embed_chunks
+    removers: list[threading.Thread] = []
+    with closing(Corpus(settings(ASSISTANT_EMBEDDING_MODEL=str(made / "second")))) as corpus:
+
+        def removing(self: Embedder, chunks: Sequence[Chunk]) -> list[Embedded]:
+            if len(removers) < 2:
+                removers.append(threading.Thread(target=corpus.flush))
+                removers[-1].start()
+                removers[-1].join(0.5)  # it may have to wait
+            return real(self, chunks)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(SentenceTransformerEmbedder, "embed_chunks", removing)
+        assert corpus.sync().problem == ""
+        for thread in removers:
+            thread.join()
+        assert corpus.index.check() and agrees(corpus)

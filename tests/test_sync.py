@@ -3,9 +3,11 @@
 import os
 import shutil
 import threading
+import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
+from email.message import EmailMessage
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,9 @@ from assistant.errors import UserError
 from assistant.filters import Filter
 from assistant.index import Index
 from assistant.settings import Settings
-from assistant.sync import Corpus
+from assistant.sync import Corpus, planned
+from assistant.terminal import receipt
+from tests.test_loaders_mail import ENCRYPTED
 
 MakeSettings = Callable[..., Settings]
 TEXTS = {
@@ -506,3 +510,43 @@ def test_a_file_is_not_taken_for_a_copy_of_one_that_changes_again_while_it_is_re
         corpus.sync()
         texts = {info.id: corpus.catalog.text(info.id, 11, 60) for info in corpus.documents()}
         assert texts["m.md"] == "The harbour was closed for good." and texts["n.md"] == new[11:]
+
+
+def test_other_passwords_have_protected_files_read_again_also_those_inside_of_others(settings: MakeSettings) -> None:
+    options = settings(ASSISTANT_PASSWORDS="wrong")
+    (options.corpus / "e.zip").write_bytes(ENCRYPTED)
+    mail = EmailMessage()
+    mail["Subject"] = "Plans"
+    mail.set_content("The plans are in the archive.")
+    mail.add_attachment(ENCRYPTED, maintype="application", subtype="zip", filename="inner.zip")
+    (options.corpus / "plans.eml").write_bytes(bytes(mail))
+    write(options)
+    with closing(Corpus(options)) as corpus:
+        assert [result.id for result in corpus.sync().failed] == ["e.zip"]
+        assert [info.id for info in corpus.documents() if "plans" in info.id] == ["plans.eml"]
+        assert corpus.sync().unchanged == 5
+    right = settings(ASSISTANT_PASSWORDS="geheim")
+    assert sorted(planned(right)[0].read) == ["e.zip", "plans.eml"]
+    with closing(Corpus(right)) as corpus:
+        report = corpus.sync()
+        assert (report.failed, report.done, report.unchanged) == ([], 2, 3)
+        assert [info.id for info in corpus.documents() if "/s.txt" in info.id] == ["e.zip/s.txt", "plans.eml/inner.zip/s.txt"]
+
+
+def test_a_stop_while_nothing_runs_stops_nothing_that_begins_later(settings: MakeSettings, tmp_path: Path) -> None:
+    (tmp_path / "late.md").write_text("# Late\n\nThe ferry was late.", encoding="utf-8")
+    with closing(Corpus(settings())) as corpus:
+        corpus.stop_sync()
+        assert [result.ok for result in corpus.add([tmp_path / "late.md"])] == [True] and found(corpus, "ferry") == ["late.md"]
+
+
+def test_what_could_not_be_read_of_an_archive_is_told_with_what_lies_in_it(settings: MakeSettings) -> None:
+    options = settings()
+    with zipfile.ZipFile(options.corpus / "a.zip", "w") as archive:
+        archive.writestr("b.md", "# Ferry\n\nThe ferry was late.")
+        archive.writestr("c.exe", "MZ")
+    with closing(Corpus(options)) as corpus:
+        corpus.sync()
+        [info] = corpus.documents()
+        assert (info.id, info.warnings) == ("a.zip/b.md", ()) and [".exe" in line for line in info.around] == [True]
+        assert any(".exe" in line for line in receipt(info, None))

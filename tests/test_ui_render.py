@@ -232,7 +232,7 @@ STATE = FileState(1, 2)
 
 def info(id: str, file: str = "") -> DocumentInfo:
     """A document of 120 chunks, all of whose texts are its id."""
-    return DocumentInfo(id, id, 1, 2, 120, id, "", file or id, 3_400, 1.5, (id, id, id, id), id, (id, id))
+    return DocumentInfo(id, id, 1, 2, 120, id, "", file or id, 3_400, 1.5, (id, id, id, id), id, (id, id), (id,) if file else ())
 
 
 def running() -> Report:
@@ -470,6 +470,13 @@ def test_attachments_stand_under_their_file_and_are_found_with_it() -> None:
     assert rows(documents_html([mail, other, part], wanted="OFFER")) == ["m.eml", "m.eml/offer.pdf"]
     alone = Page(documents_html([part])).text
     assert "m.eml" in alone and "holds 1 document" in alone
+
+
+def test_a_file_without_a_text_of_its_own_shows_what_is_missing_of_it() -> None:
+    part = DocumentInfo("a.zip/b.md", "B", 0, 10, 1, "", file="a.zip", around=("members that can't be opened: 2",))
+    rows = documents_html([part]).split("<tr")
+    assert [("members that can&#x27;t be opened" in row) for row in rows[2:]] == [True, False]
+    assert "Of its file" in document_html(part, [], 0)
 
 
 def test_copies_and_warnings_stand_beside_the_name() -> None:

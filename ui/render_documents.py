@@ -85,6 +85,7 @@ def _rows(listed: Listed) -> str:
         head = _row(listed.own, remove)
     else:
         name = f'<strong>{shown(listed.file)}</strong><span class="id">holds {_counted(len(listed.parts), "document")}</span>'
+        name += _warnings(listed.parts[0].around)
         head = _cells(listed.file, "holder", name, type_of(listed.file), 0, 0, listed.parts[0], remove)
     return head + "".join(_row(part, "", "part") for part in listed.parts)
 
@@ -103,10 +104,14 @@ def _row(info: DocumentInfo, remove: str, kind: str = "") -> str:
     if info.reason:
         lines.append(f'<span class="bad">Not indexed: {shown(info.reason)}</span>')
         kind = f"{kind} failed".strip()
-    lines += [_warning(warning) for warning in info.warnings[:_WARNINGS]]
-    if len(info.warnings) > _WARNINGS:
-        lines.append(f'<span class="warned">and {_counted(len(info.warnings) - _WARNINGS, "more warning")}</span>')
+    lines.append(_warnings(info.warnings))
     return _cells(info.id, kind, "".join(lines), type_of(info.id), info.pages, info.chunks, info, remove)
+
+
+def _warnings(lines: Sequence[str]) -> str:
+    more = len(lines) - _WARNINGS
+    rest = f'<span class="warned">and {_counted(more, "more warning")}</span>' if more > 0 else ""
+    return "".join(map(_warning, lines[:_WARNINGS])) + rest
 
 
 def _some(names: Sequence[str], most: int = 3) -> str:
@@ -170,6 +175,7 @@ def _receipt(info: DocumentInfo, parts: Sequence[DocumentInfo], address: Address
         "Took": f"{info.seconds:.2f} s" if info.seconds else "",
         "Tried" if info.reason else "Added": _local_time(info.indexed_at),
         "Warnings": "".join(_warning(warning) for warning in info.warnings),
+        "Of its file": "".join(_warning(warning) for warning in info.around),
     }
     pairs = (f'<dt>{label}</dt><dd dir="auto">{value}</dd>' for label, value in rows.items() if value)
     return f"<dl>{''.join(pairs)}</dl>"
