@@ -198,6 +198,8 @@ def _synced(assistant: "Assistant") -> None:
     """Sync before something else, which an interrupted sync ends as well."""
     if _sync(assistant).stopped:
         raise KeyboardInterrupt
+    if assistant.notice:
+        print(f"assistant: {assistant.notice}", file=sys.stderr)
 
 
 def _told(report: "Report") -> None:

@@ -277,7 +277,7 @@ SINKS: dict[str, Callable[[str], str]] = {
         )
     ),
     "line": lambda text: line_html(text, "problem"),
-    "status": lambda text: status_html(text, f"failed: {text}", 1) + status_html(text, text, 0),
+    "status": lambda text: status_html(text, f"failed: {text}", 1) + status_html(text, text, 0, notice=text),
 }
 
 
@@ -391,6 +391,7 @@ def test_the_foot_tells_what_the_answer_cost() -> None:
 
 
 def test_the_status_line_tells_that_no_language_model_is_used() -> None:
+    assert "searched by words" in Page(status_html("m", "ready", 3, notice="They are searched by words.")).text
     text = Page(status_html("extractive", "ready", 3)).text
     assert "3 documents" in text and "no language model" in text and "ready" not in text
 

@@ -65,7 +65,7 @@ def _follow(app: gr.Blocks, assistant: Assistant, syncing: Syncing, status: gr.H
     def look(line_before: str, seen: Updates) -> Updates:
         model = assistant.chat_model
         running = syncing.running
-        line = status_html(model.name, model.status, assistant.document_count(), running)
+        line = status_html(model.name, model.status, assistant.document_count(), running, assistant.notice)
         now, updates = follow(syncing, assistant.revision, _watched(assistant), seen, time.monotonic())
         often = running is not None or model.status in ("loading", "not loaded")
         tick = gr.Timer(_OFTEN if often else _SELDOM) if line != line_before or now != seen else gr.skip()

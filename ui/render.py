@@ -339,8 +339,11 @@ def editing_html(last: bool) -> str:
     return f'<p class="hint" role="status">You are changing a question. {rest} written anew. {_button("leave", "Cancel")}</p>'
 
 
-def status_html(name: str, status: str, documents: int, syncing: Report | None = None) -> str:
-    """Return the line that tells how many documents there are, whether they are being indexed and the language model is ready."""
+def status_html(name: str, status: str, documents: int, syncing: Report | None = None, notice: str = "") -> str:
+    """Return the line that tells how many documents there are, whether they are being indexed and the language model is ready.
+
+    `notice` is a line about the state of search, which follows it.
+    """
     state, _, reason = status.partition(":")
     words = {"ready": "ready", "loading": "loading", "not loaded": "not loaded yet", "failed": "can't be used"}
     kind = {"ready": "good", "failed": "bad"}.get(state, "busy")
@@ -353,7 +356,8 @@ def status_html(name: str, status: str, documents: int, syncing: Report | None =
         parts.insert(0, f"Indexing {syncing.done:,} of {syncing.total:,} files")
         kind = "bad" if state == "failed" else "busy"
     line = f'<span class="light {kind}" aria-hidden="true"></span>{" · ".join(parts)}'
-    return f'<p class="status">{line}</p>' + (line_html(reason.strip(), "problem") if state == "failed" else "")
+    told_more = line_html(reason.strip(), "problem") if state == "failed" else ""
+    return f'<p class="status">{line}</p>' + told_more + line_html(notice, "hint")
 
 
 def welcome_html(title: str, model_place: str) -> str:
