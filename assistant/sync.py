@@ -28,6 +28,7 @@ from assistant.embedding import BUNDLED, Embedder, load_embedder
 from assistant.errors import DocumentError, UserError
 from assistant.folder import Listing, compare, disk_of, file_digest, file_state, list_folder
 from assistant.hosts import Address, public
+from assistant.index import make_durable_file
 from assistant.ownership import Ownership
 from assistant.receipts import FileResult, Report, summary
 from assistant.sandbox import Sandbox
@@ -465,11 +466,13 @@ class Corpus(Collection):
             return FileResult(id, False, f"it can't be copied ({error.strerror or error})"), False
 
     def _copy(self, source: Path, target: Path) -> None:
-        """Copy a file so that it is there whole or not at all."""
+        """Copy a file so that it is there whole or not at all, also when the power fails."""
         part = self.settings.corpus / PART
         try:
             shutil.copyfile(source, part)
+            make_durable_file(part)
             os.replace(part, target)
+            make_durable_file(target.parent)
         finally:
             part.unlink(missing_ok=True)  # on a full disk part of it was written
 

@@ -324,7 +324,9 @@ def _place(corpus: Corpus, archive: zipfile.ZipFile, member: _Member) -> FileRes
             with archive.open(member.name) as source, open(part, "xb") as file:
                 shutil.copyfileobj(source, file, _BLOCK)
             os.utime(part, ns=(member.modified, member.modified))
+            make_durable_file(part)
             os.replace(part, target)
+            make_durable_file(target.parent)
     except OSError as error:
         return FileResult(id, False, f"it can't be written ({error.strerror or error})")
     place = target.relative_to(corpus.settings.corpus).as_posix()

@@ -550,3 +550,22 @@ def test_what_could_not_be_read_of_an_archive_is_told_with_what_lies_in_it(setti
         [info] = corpus.documents()
         assert (info.id, info.warnings) == ("a.zip/b.md", ()) and [".exe" in line for line in info.around] == [True]
         assert any(".exe" in line for line in receipt(info, None))
+
+
+def test_an_added_file_is_on_the_disk_before_it_counts_as_indexed(
+    settings: MakeSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = settings()
+    (tmp_path / "ferry.md").write_text("# Ferry\n\nThe ferry was late.", encoding="utf-8")
+    written: list[int] = []
+    real = os.fsync
+
+    def noted(descriptor: int) -> None:
+        written.append(os.fstat(descriptor).st_ino)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    with closing(Corpus(options)) as corpus:
+        assert [result.ok for result in corpus.add([tmp_path / "ferry.md"])] == [True]
+    places = [(options.corpus / "ferry.md").stat().st_ino, options.corpus.stat().st_ino]
+    assert [place for place in written if place in places] == places
