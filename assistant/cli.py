@@ -452,6 +452,8 @@ def _dry_run(options: argparse.Namespace, settings: Settings) -> int:
 def _add(options: argparse.Namespace, settings: Settings) -> int:
     from assistant.terminal import line_of
 
+    if "" in options.sources:  # Path takes it for the folder that one is in
+        raise UserError("One of the names is empty: name a file, a folder or an address.")
     results: list[FileResult] = []
     with _opened(settings) as assistant:
         for result in _added(assistant, options.sources):

@@ -13,8 +13,8 @@ from concurrent.futures import Future
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from itertools import islice
-from pathlib import Path
+from itertools import chain, islice
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar, cast
 
@@ -390,9 +390,10 @@ class Corpus(Collection):
         """Copy files into the corpus folder and index them; yields one result a file, in order.
 
         A file of the same name and content is left as it is; one of the same name and other content is kept beside it under
-        a new name; one that can't be indexed is not kept. Folders are added with all their files.
+        a new name; one that can't be indexed is not kept. Folders are added with all their files. What lies in the corpus
+        folder already is indexed where it is.
         """
-        sources = (source for path in paths for source in _sources(path))
+        sources = (source for path in paths for source in _sources(path, self.settings))
         while some := list(islice(sources, _ADDED_TOGETHER)):
             yield from self._add_some(some)
 
@@ -444,10 +445,7 @@ class Corpus(Collection):
     def _place(self, source: Path, id: str) -> tuple[FileResult, bool]:
         """Copy a file into the corpus folder; returns its name there, or why not, and whether it is new there."""
         try:
-            if source.suffix.lower() not in supported_suffixes():
-                raise DocumentError(
-                    f"this format ({source.suffix or 'no ending'}) is not supported; the README lists those that are"
-                )
+            _check_source(source, id, self.settings)
             check_file(source, self.settings.upload_mb * 1_000_000)
             if free := _lack_of_space(self.settings.data, source.stat().st_size):
                 raise DocumentError(f"only {free / 1e6:.0f} MB of disk are free; make room and try again")
@@ -563,13 +561,56 @@ def _row(read: Read) -> tuple[FileEntry, Sequence[Document]]:
     return entry, read.loaded.documents
 
 
-def _sources(path: Path) -> Iterator[tuple[Path, str]]:
-    """Yield (file, id in the corpus) for a file, or for every supported file of a folder."""
-    if path.is_dir():
-        for id, file in corpus_files(path):
-            yield file, f"{_file_name(path.resolve().name)}/{id}"
-    else:
-        yield Path(os.path.realpath(path)), _file_name(path.name)  # not resolve: that raises for links in a circle
+def _sources(path: Path, settings: Settings) -> Iterator[tuple[Path, str]]:
+    """Yield (file, id in the corpus) for a file, or for every supported file of a folder.
+
+    A folder that can't be added is yielded itself, for `_check_source` to say why.
+    """
+    own = _id_inside(path, settings.corpus)
+    if not path.is_dir():
+        # not resolve: that raises for links in a circle
+        yield Path(os.path.realpath(path)), own or _file_name(path.name)
+        return
+    name = path.name if path.name not in ("", "..") else path.resolve().name
+    id = own if own is not None else _file_name(name)
+    files = iter(()) if _holds_own(path, settings) else corpus_files(path)
+    first = next(files, None)
+    if first is None:
+        yield path, id or path.name
+        return
+    for inside, file in chain([first], files):
+        yield file, f"{id}/{inside}" if id else inside
+
+
+def _id_inside(path: Path, corpus: Path) -> str | None:
+    """Return the id of what lies in the corpus folder, "" for the folder itself; None for all else and what a sync passes over."""
+    place = Path(os.path.realpath(path.parent), path.name) if path.name not in ("", "..") else Path(os.path.realpath(path))
+    root = Path(os.path.realpath(corpus))
+    if not place.is_relative_to(root):
+        return None
+    inside = place.relative_to(root)
+    id = inside.as_posix().removeprefix(".")
+    return None if any(part.startswith(".") for part in inside.parts) or clean_line(id, 10_000) != id else id
+
+
+def _holds_own(folder: Path, settings: Settings) -> bool:
+    """Whether the corpus folder or the data folder lies in `folder`, which then would be copied into itself."""
+    real = os.path.realpath(folder)
+    own = [Path(os.path.realpath(place)) for place in (settings.corpus, settings.data)]
+    return any(place.is_relative_to(real) for place in own) and own[0] != Path(real)
+
+
+def _check_source(source: Path, id: str, settings: Settings) -> None:
+    """Raise `DocumentError` for what can't be copied into the corpus as `id`."""
+    if source.is_dir():
+        if _holds_own(source, settings):
+            raise DocumentError("the corpus folder or the data folder lies in it: name the folders or files in it that you want")
+        raise DocumentError("this folder has no files of a format that is read; the README lists these")
+    if not os.path.exists(source):
+        raise DocumentError(f"there is no file {clean_line(str(source))}")
+    suffix = PurePosixPath(id).suffix
+    if suffix.lower() not in supported_suffixes():
+        raise DocumentError(f"this format ({suffix or 'no ending'}) is not supported; the README lists those that are")
 
 
 def _file_name(name: str) -> str:

@@ -94,6 +94,7 @@ def test_a_failed_file_is_one_line_and_exit_code_1(cli: Cli) -> None:
         ("search", "-k", "0", "bees"),
         ("ask", ""),
         ("ask", "why " * 30_000),
+        ("add", ""),
         ("remove", "--yes", "unknown.md"),
         ("show", "unknown.md"),
         ("--corpus", "/nowhere/at/all", "sync"),

@@ -205,6 +205,40 @@ def test_a_folder_is_added_with_its_files(settings: MakeSettings, tmp_path: Path
     corpus.close()
 
 
+def test_what_can_not_be_added_is_refused_with_its_own_reason(settings: MakeSettings, tmp_path: Path) -> None:
+    options = settings()
+    (tmp_path / "void").mkdir()
+    (tmp_path / "tool").write_bytes(b"MZ")
+    (tmp_path / "dead.md").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "tool.md").symlink_to(tmp_path / "text")
+    (tmp_path / "text").write_text("Texts may have no ending.", encoding="utf-8")
+    corpus = Corpus(options)
+    names = ["void", "tool", "dead.md", "missing.md", "tool.md"]
+    void, tool, dead, missing, link = corpus.add([tmp_path / name for name in names])
+    assert "this folder has no files" in void.message and "(no ending)" in tool.message
+    assert "there is no file" in dead.message and "there is no file" in missing.message
+    assert link.ok and link.id == "tool.md"  # it is called as the link is
+    corpus.close()
+
+
+def test_the_corpus_is_never_copied_into_itself(settings: MakeSettings) -> None:
+    options = settings()
+    write(options)
+    (options.corpus / "deep" / "down").mkdir(parents=True)
+    (options.corpus / "deep" / "down" / "x.md").write_text("Xylophones have wooden bars.", encoding="utf-8")
+    corpus = Corpus(options)
+    before = sorted(options.corpus.rglob("*"))
+    (refused,) = corpus.add([options.corpus.parent])
+    assert not refused.ok and "name the folders or files in it" in refused.message
+    inside = [options.corpus / "deep" / "down", options.corpus / "deep" / "down" / "x.md", options.corpus]
+    results = list(corpus.add(inside))
+    assert [result.id for result in results[:2]] == ["deep/down/x.md"] * 2
+    assert sorted(result.id for result in results[2:]) == ["bees.md", "bread.html", "deep/down/x.md", "tides.txt"]
+    assert all(result.ok for result in results) and sorted(options.corpus.rglob("*")) == before
+    assert corpus.sync().done == 0
+    corpus.close()
+
+
 def test_removing_deletes_the_file_and_its_chunks_and_refuses_unknown_names(settings: MakeSettings) -> None:
     options = settings()
     write(options)
