@@ -10,6 +10,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from assistant.adding import check_folders
 from assistant.audit import faults
 from assistant.catalog import Catalog
 from assistant.catalog_checks import catalogue_faults
@@ -24,7 +25,7 @@ from assistant.recovery import damaged_copy, state_of
 from assistant.renewal import made_with, stored_makers
 from assistant.schema import backup_of, damaged_line
 from assistant.settings import Settings
-from assistant.sync import check_folders, planned
+from assistant.sync import planned
 
 _ROOM = 300_000_000  # bytes beside what an index made anew takes
 _MODEL_ROOM = 3_000_000_000  # while the language model has yet to be made

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 
+from assistant.adding import check_folders
 from assistant.bundled_embedding import is_damaged
 from assistant.catalog import Catalog
 from assistant.catalog_checks import drop_faults
@@ -12,7 +13,7 @@ from assistant.leftovers import delete, leftovers
 from assistant.ownership import Ownership
 from assistant.recovery import recover, state_of
 from assistant.settings import Settings
-from assistant.sync import Corpus, check_folders
+from assistant.sync import Corpus
 
 
 def repair(settings: Settings, report: Callable[[str], None] = lambda line: None) -> Iterator[str]:

@@ -2,8 +2,6 @@
 
 import hashlib
 import math
-import os
-import shutil
 import threading
 import time
 from collections import deque
@@ -13,22 +11,22 @@ from concurrent.futures import Future
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from itertools import chain, islice
-from pathlib import Path, PurePosixPath
+from itertools import islice
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar, cast
 
+from assistant.adding import check_corpus, check_folders, lack_of_space, place, sources
 from assistant.addresses import PART, forget, keep
 from assistant.catalog import Catalog, Cut, FileEntry, FileState
 from assistant.changes import Changes, content_key
 from assistant.collection import EMBED_BATCH, Collection
 from assistant.cross_encoder import load_reranker
-from assistant.documents import Document, check_file, clean_line, corpus_files, has_tesseract, supported_suffixes
+from assistant.documents import Document, clean_line, has_tesseract
 from assistant.embedding import BUNDLED, Embedder, load_embedder
 from assistant.errors import DocumentError, UserError
 from assistant.folder import Listing, compare, disk_of, file_digest, file_state, list_folder
 from assistant.hosts import Address, public
-from assistant.index import make_durable_file
 from assistant.ownership import Ownership
 from assistant.receipts import FileResult, Report, summary
 from assistant.sandbox import Sandbox
@@ -39,7 +37,6 @@ from assistant.web import fetch
 
 T = TypeVar("T")
 
-_FREE_BYTES = 200_000_000  # below this nothing is written
 _TOGETHER = 40_000  # characters that are embedded and written together
 _ADDED_TOGETHER = 32  # files copied before they are indexed
 _LATELY = 60.0  # seconds since the last question
@@ -289,7 +286,7 @@ class Corpus(Collection):
                 group, size = [], 0
             if read is None:
                 continue
-            if free := _lack_of_space(self.settings.data, read.state.size):
+            if free := lack_of_space(self.settings.data, read.state.size):
                 report.problem = f"Only {free / 1e6:.0f} MB of disk are free: make room and sync again; what was done is kept."
                 break
             holder = self._held.get(content_key(read.id, read.loaded.sha256), read.id) if read.loaded else read.id
@@ -393,13 +390,14 @@ class Corpus(Collection):
         a new name; one that can't be indexed is not kept. Folders are added with all their files. What lies in the corpus
         folder already is indexed where it is.
         """
-        sources = (source for path in paths for source in _sources(path, self.settings))
-        while some := list(islice(sources, _ADDED_TOGETHER)):
+        found = (source for path in paths for source in sources(path, self.settings))
+        while some := list(islice(found, _ADDED_TOGETHER)):
             yield from self._add_some(some)
 
     def _add_some(self, some: Sequence[tuple[Path, str]]) -> list[FileResult]:
         def adding() -> list[FileResult]:  # another sync must not take them, or they would be missing in the report of this one
-            placed = [self._place(source, id) for source, id in some]
+            with self._writing:
+                placed = [place(source, id, self.settings) for source, id in some]
             report = self._sync_some({result.id for result, _ in placed if result.ok})
             by_id = {result.id: result for result in report.results}
             results = []
@@ -422,13 +420,13 @@ class Corpus(Collection):
         """
         try:
             snapshot = fetch(url, self.settings.upload_mb * 1_000_000, allowed=allowed)
-            if free := _lack_of_space(self.settings.data, len(snapshot.data)):
+            if free := lack_of_space(self.settings.data, len(snapshot.data)):
                 raise DocumentError(f"only {free / 1e6:.0f} MB of disk are free; make room and try again")
             with TemporaryDirectory(dir=self.settings.data) as folder:
                 first = Path(folder, snapshot.name)
                 first.write_bytes(snapshot.data)
                 self._sandbox.load(first, snapshot.name)
-            _check_corpus(self.settings.corpus)
+            check_corpus(self.settings.corpus)
 
             def keeping() -> tuple[str, Report]:
                 id = keep(self.settings.corpus, snapshot).relative_to(self.settings.corpus).as_posix()
@@ -441,51 +439,6 @@ class Corpus(Collection):
         if indexed is None and (report.problem or report.stopped):
             return FileResult(id, False, report.problem or "it was fetched, and is indexed by the next sync")
         return indexed or FileResult(id, True, "is there already, unchanged")
-
-    def _place(self, source: Path, id: str) -> tuple[FileResult, bool]:
-        """Copy a file into the corpus folder; returns its name there, or why not, and whether it is new there."""
-        try:
-            _check_source(source, id, self.settings)
-            check_file(source, self.settings.upload_mb * 1_000_000)
-            if free := _lack_of_space(self.settings.data, source.stat().st_size):
-                raise DocumentError(f"only {free / 1e6:.0f} MB of disk are free; make room and try again")
-            if not self.settings.corpus.is_dir():
-                raise DocumentError(f"the corpus folder {self.settings.corpus} is not there; is its disk connected?")
-            with self._writing:
-                target, is_new = self.free_name(file_digest(source), id)
-                if is_new:
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    self._copy(source, target)
-            id = target.relative_to(self.settings.corpus).as_posix()
-            return FileResult(id, True, "is there already, unchanged"), is_new
-        except DocumentError as error:
-            return FileResult(id, False, str(error)), False
-        except OSError as error:
-            return FileResult(id, False, f"it can't be copied ({error.strerror or error})"), False
-
-    def _copy(self, source: Path, target: Path) -> None:
-        """Copy a file so that it is there whole or not at all, also when the power fails."""
-        part = self.settings.corpus / PART
-        try:
-            shutil.copyfile(source, part)
-            make_durable_file(part)
-            os.replace(part, target)
-            make_durable_file(target.parent)
-        finally:
-            part.unlink(missing_ok=True)  # on a full disk part of it was written
-
-    def free_name(self, content: str, id: str) -> tuple[Path, bool]:
-        """Return where to put a file called `id` with the SHA-256 `content`, and whether nothing is there yet.
-
-        What is there has the same content.
-        """
-        target = self.settings.corpus / id
-        number = 2
-        while target.exists() and file_digest(target) != content:
-            stem = Path(id)
-            target = self.settings.corpus / stem.with_name(f"{stem.stem} ({number}){stem.suffix}")
-            number += 1
-        return target, not target.exists()
 
     def remove(self, id: str) -> None:
         """Delete a file from the corpus folder with its documents from the index; one with the same content stays.
@@ -519,7 +472,7 @@ def planned(settings: Settings) -> tuple[Changes, Mapping[str, FileEntry]]:
 
     It doesn't notice that another embedding model was set, with which everything would be indexed again.
     """
-    _check_corpus(settings.corpus)
+    check_corpus(settings.corpus)
     path = settings.data / "catalog.sqlite3"
     if not path.exists():
         return compare(list_folder(settings.corpus), {}, ""), {}
@@ -561,94 +514,5 @@ def _row(read: Read) -> tuple[FileEntry, Sequence[Document]]:
     return entry, read.loaded.documents
 
 
-def _sources(path: Path, settings: Settings) -> Iterator[tuple[Path, str]]:
-    """Yield (file, id in the corpus) for a file, or for every supported file of a folder.
-
-    A folder that can't be added is yielded itself, for `_check_source` to say why.
-    """
-    own = _id_inside(path, settings.corpus)
-    if not path.is_dir():
-        # not resolve: that raises for links in a circle
-        yield Path(os.path.realpath(path)), own or _file_name(path.name)
-        return
-    name = path.name if path.name not in ("", "..") else path.resolve().name
-    id = own if own is not None else _file_name(name)
-    files = iter(()) if _holds_own(path, settings) else corpus_files(path)
-    first = next(files, None)
-    if first is None:
-        yield path, id or path.name
-        return
-    for inside, file in chain([first], files):
-        yield file, f"{id}/{inside}" if id else inside
-
-
-def _id_inside(path: Path, corpus: Path) -> str | None:
-    """Return the id of what lies in the corpus folder, "" for the folder itself; None for all else and what a sync passes over."""
-    place = Path(os.path.realpath(path.parent), path.name) if path.name not in ("", "..") else Path(os.path.realpath(path))
-    root = Path(os.path.realpath(corpus))
-    if not place.is_relative_to(root):
-        return None
-    inside = place.relative_to(root)
-    id = inside.as_posix().removeprefix(".")
-    return None if any(part.startswith(".") for part in inside.parts) or clean_line(id, 10_000) != id else id
-
-
-def _holds_own(folder: Path, settings: Settings) -> bool:
-    """Whether the corpus folder or the data folder lies in `folder`, which then would be copied into itself."""
-    real = os.path.realpath(folder)
-    own = [Path(os.path.realpath(place)) for place in (settings.corpus, settings.data)]
-    return any(place.is_relative_to(real) for place in own) and own[0] != Path(real)
-
-
-def _check_source(source: Path, id: str, settings: Settings) -> None:
-    """Raise `DocumentError` for what can't be copied into the corpus as `id`."""
-    if source.is_dir():
-        if _holds_own(source, settings):
-            raise DocumentError("the corpus folder or the data folder lies in it: name the folders or files in it that you want")
-        raise DocumentError("this folder has no files of a format that is read; the README lists these")
-    if not os.path.exists(source):
-        raise DocumentError(f"there is no file {clean_line(str(source))}")
-    suffix = PurePosixPath(id).suffix
-    if suffix.lower() not in supported_suffixes():
-        raise DocumentError(f"this format ({suffix or 'no ending'}) is not supported; the README lists those that are")
-
-
-def _file_name(name: str) -> str:
-    """Return `name` without path parts, control or invisible characters, at most 150 characters long."""
-    name = clean_line(name.replace("/", " ").replace("\\", " "), 10_000).lstrip(". ")
-    stem, suffix = os.path.splitext(name)
-    return (stem.strip()[:150] or "document") + suffix
-
-
-def _lack_of_space(folder: Path, size: int) -> int:
-    """Return the bytes that are free when they are too few to index a file of `size` bytes, else 0."""
-    free = shutil.disk_usage(folder).free
-    return free if free < _FREE_BYTES + 4 * size else 0
-
-
 def _one_line(error: OSError) -> str:
     return clean_line(error.strerror or str(error))
-
-
-def _check_corpus(corpus: Path) -> None:
-    if not corpus.exists():
-        raise UserError(f"The corpus folder {corpus} does not exist: make it, or set ASSISTANT_CORPUS to your documents.")
-    if not corpus.is_dir():
-        raise UserError(f"ASSISTANT_CORPUS is {corpus}: that is not a folder.")
-    if not os.access(corpus, os.R_OK | os.X_OK):
-        raise UserError(f"The corpus folder {corpus} can't be read: check its permissions.")
-
-
-def check_folders(settings: Settings) -> None:
-    """Make the data folder; raises `UserError` when it or the corpus folder can't be used."""
-    corpus, data = settings.corpus, settings.data
-    _check_corpus(corpus)
-    if data == corpus or data.is_relative_to(corpus):
-        raise UserError(f"The data folder {data} lies inside the corpus folder: set ASSISTANT_DATA to another place.")
-    try:
-        data.mkdir(parents=True, exist_ok=True)
-        probe = data / f".probe-{os.getpid()}"
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        raise UserError(f"The data folder {data} can't be written ({error.strerror}): set ASSISTANT_DATA to another.") from None

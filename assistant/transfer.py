@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from assistant.adding import free_name
 from assistant.addresses import NOTES, part_of
 from assistant.catalog import Catalog
 from assistant.documents import check_name, clean_line, corpus_files, supported_suffixes
@@ -314,7 +315,7 @@ def _place(corpus: Corpus, archive: zipfile.ZipFile, member: _Member) -> FileRes
     if PurePosixPath(id).suffix.lower() not in supported_suffixes():
         return FileResult(id, False, "its format is not supported, it was left out")
     try:
-        target, is_new = corpus.free_name(member.sha256, id)
+        target, is_new = free_name(corpus.settings.corpus, member.sha256, id)
         if not target.parent.resolve().is_relative_to(corpus.settings.corpus.resolve()):
             return FileResult(id, False, "a link leads its folder out of the corpus folder, it was left out")
         if is_new:
