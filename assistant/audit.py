@@ -35,7 +35,7 @@ def near_themselves(dense: DenseIndex, catalog: Catalog, ids: Sequence[str]) -> 
     # Among vectors that are nearly alike, as of a text that says the same over and over, the search misses the nearest at times.
     found = dense.search(np.stack([stored[id] for id in doubtful]), _CROWD)
     return all(
-        id in [other for other, _ in hits] or (len(hits) == _CROWD and hits[-1][1] > _ALIKE)
+        any(other == id and cosine > 1 - 1e-4 for other, cosine in hits) or (len(hits) == _CROWD and hits[-1][1] > _ALIKE)
         for id, hits in zip(doubtful, found, strict=True)
     )
 
