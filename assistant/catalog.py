@@ -9,7 +9,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -20,6 +20,7 @@ from assistant.chunking import Chunk
 from assistant.documents import Document, Heading, title_of
 from assistant.embedding import Embedded, SentenceVectors, Vectors
 from assistant.errors import StorageError
+from assistant.languages import usual_language
 from assistant.late_interaction import NO_TOKENS, TokenVectors
 from assistant.lexical import ChunkTerms, chunk_terms
 from assistant.schema import connect, damage, damaged_line, is_large, open_catalogue, open_to_read
@@ -360,7 +361,7 @@ class Catalog:
     # Documents
 
     def documents(self) -> list[DocumentInfo]:
-        """Return all documents by id, then the failed files by id."""
+        """Return all documents by id, then the failed files by id. Those in another language than most say so."""
         copies: dict[str, list[str]] = {}
         for path, owner in self._rows("SELECT path, same_as FROM files WHERE same_as != '' AND reason = '' ORDER BY path"):
             copies.setdefault(str(owner), []).append(str(path))
@@ -371,7 +372,7 @@ class Catalog:
             " UNION ALL SELECT path, '', 0, 0, 0, indexed_at, reason, path, size, seconds, warnings, '[]', ''"
             " FROM files WHERE reason != '' ORDER BY 7, 1"
         )
-        return [_info(row, copies) for row in rows]
+        return _with_foreign([_info(row, copies) for row in rows])
 
     def document(self, id: str) -> Document | None:
         """Return a document with its text, or None."""
@@ -626,6 +627,17 @@ def _chunk(row: tuple[object, ...]) -> Chunk:
         None if page is None else int(str(page)),
         tuple((a, b) for a, b in json.loads(str(sentences))),
     )
+
+
+def _with_foreign(documents: list[DocumentInfo]) -> list[DocumentInfo]:
+    """Return `documents` with a warning for those in another language than most."""
+    usual = usual_language([info.language for info in documents])
+    return [
+        replace(info, warnings=(*info.warnings, f"another language than most ({info.language}, not {usual})"))
+        if usual and info.language not in ("", usual)
+        else info
+        for info in documents
+    ]
 
 
 def _info(row: tuple[object, ...], copies: Mapping[str, Sequence[str]]) -> DocumentInfo:

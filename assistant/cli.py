@@ -119,6 +119,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader (`| head`) has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        what = f"{error.filename} can't be used" if error.filename else "a file can't be used"
+        print(f"assistant: {what} ({error.strerror or error}): check its permissions and the disk.", file=sys.stderr)
+        return 2
 
 
 def _eval(folders: argparse.Namespace, rest: Sequence[str]) -> int:

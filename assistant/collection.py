@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from assistant.embedding import Embedder, SentenceVectors
 from assistant.errors import DocumentError, UserError
 from assistant.filters import EVERYTHING, Filter
 from assistant.index import Index
-from assistant.languages import usual_language
 from assistant.mentions import Mentions
 from assistant.passages import DEPTH, HITS, others, passages
 from assistant.retrieval import Hit, Mode, leans, search
@@ -266,17 +264,8 @@ class Collection:
         return self.catalog.count()
 
     def documents(self) -> list[DocumentInfo]:
-        """Return what is indexed, by name, then what failed; those in another language than most say so."""
-        documents = self.catalog.documents()
-        usual = usual_language([info.language for info in documents])
-        if not usual:
-            return documents
-        return [
-            replace(info, warnings=(*info.warnings, f"another language than most ({info.language}, not {usual})"))
-            if info.language not in ("", usual)
-            else info
-            for info in documents
-        ]
+        """Return what is indexed, by name, then what failed."""
+        return self.catalog.documents()
 
     def put(self, documents: Sequence[tuple[Document, FileState]]) -> list[list[Chunk]]:
         """Add or replace documents, each a file of its own, and return the chunks of each.

@@ -37,10 +37,10 @@ class Gate:
     def exclusive(self) -> Iterator[None]:
         """Wait until everybody has left, and keep others out meanwhile."""
         with self._changing:
-            with self._changed:
-                self._closed = True
-                self._changed.wait_for(lambda: self._inside == 0)
             try:
+                with self._changed:
+                    self._closed = True
+                    self._changed.wait_for(lambda: self._inside == 0)
                 yield
             finally:
                 with self._changed:
