@@ -59,6 +59,7 @@ def _doctor(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _reindex(options: argparse.Namespace, settings: Settings) -> int:
+    from assistant.receipts import counted
     from assistant.sync import Corpus
 
     with closing(Corpus(settings, _say)) as corpus, _bar("Indexing", "chunk") as progress:
@@ -67,7 +68,7 @@ def _reindex(options: argparse.Namespace, settings: Settings) -> int:
     if options.json:
         _print_json({"chunks": chunks})
     else:
-        print(f"{chunks} chunks, both indexes are new.")
+        print(f"{counted(chunks, 'chunk')}, both indexes are new.")
     return 0
 
 
@@ -84,6 +85,7 @@ def _export(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _import(options: argparse.Namespace, settings: Settings) -> int:
+    from assistant.receipts import counted
     from assistant.sync import Corpus
     from assistant.terminal import line_of
     from assistant.transfer import import_corpus, read_manifest
@@ -106,9 +108,8 @@ def _import(options: argparse.Namespace, settings: Settings) -> int:
     if options.json:
         _print_json({"files": [asdict(result) for result in results], "failed": [asdict(result) for result in report.failed]})
     else:
-        print(
-            f"{sum(result.message == 'imported' for result in results)} files imported, {report.chunks} chunks, {report.seconds:.1f} s."
-        )
+        files = counted(sum(result.message == "imported" for result in results), "file")
+        print(f"{files} imported, {counted(report.chunks, 'chunk')}, {report.seconds:.1f} s.")
     return 1 if failed else 0
 
 

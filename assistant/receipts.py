@@ -81,7 +81,7 @@ class Report:
             "unchanged": self.unchanged,
         }
         speed = f", {self.chunks_per_second:.0f} chunks/s" if self.chunks else ""
-        return f"{', '.join(f'{count:,} {name}' for name, count in counts.items())}; {self.chunks:,} chunks in {self.seconds:.1f} s{speed}."
+        return f"{', '.join(f'{count:,} {name}' for name, count in counts.items())}; {counted(self.chunks, 'chunk')} in {self.seconds:.1f} s{speed}."
 
     def start(self, changes: Changes) -> None:
         """Note what is to be done."""
@@ -123,13 +123,18 @@ class Report:
         self.seconds = time.monotonic() - self._started
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun, such as "1,494 chunks"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def summary(documents: Sequence[Document], chunks: int) -> str:
     """Return one line about what was read of a file."""
     pages = sum(len(document.pages) for document in documents)
     parts = [
-        *([f"{len(documents)} documents"] if len(documents) != 1 else []),
-        *([f"{pages} pages"] if pages else []),
-        f"{sum(len(document.text) for document in documents):,} characters",
-        f"{chunks} chunks",
+        *([counted(len(documents), "document")] if len(documents) != 1 else []),
+        *([counted(pages, "page")] if pages else []),
+        counted(sum(len(document.text) for document in documents), "character"),
+        counted(chunks, "chunk"),
     ]
     return ", ".join(parts)

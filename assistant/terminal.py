@@ -14,6 +14,7 @@ from assistant.chunking import Chunk
 from assistant.documents import clean_line
 from assistant.errors import UserError
 from assistant.filters import close_matches
+from assistant.receipts import counted
 
 # All but line end and tab; those of 8 bits too, and what turns the direction of writing, which could feign other text.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -41,9 +42,9 @@ def listed(info: DocumentInfo) -> str:
     if info.reason:
         return f"{line_of(info.id)}: not indexed, {line_of(info.reason)}"
     counts = [
-        *([f"{info.pages:,} pages"] if info.pages else []),
-        f"{info.chunks:,} chunks",
-        *([f"{len(info.warnings)} warning{'s' * (len(info.warnings) > 1)}"] if info.warnings else []),
+        *([counted(info.pages, "page")] if info.pages else []),
+        counted(info.chunks, "chunk"),
+        *([counted(len(info.warnings), "warning")] if info.warnings else []),
         info.indexed_at,
     ]
     also = f"; also as {', '.join(map(line_of, info.copies))}" if info.copies else ""
@@ -62,7 +63,7 @@ def receipt(info: DocumentInfo, address: Address | None) -> Iterator[str]:
         ("led to", line_of(address.final_url) if address and address.final_url != address.url else ""),
         ("fetched at", address.fetched_at if address else ""),
         ("type", PurePosixPath(info.id).suffix.lower().lstrip(".")),
-        ("size", f"{info.size:,} bytes"),
+        ("size", f"{info.size:,} bytes" if info.file == info.id else ""),  # that of the file it lies in is not its own
         ("pages", f"{info.pages:,}" if info.pages else ""),
         ("characters", f"{info.characters:,}" if not info.reason else ""),
         ("chunks", f"{info.chunks:,}" if not info.reason else ""),

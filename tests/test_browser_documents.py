@@ -107,6 +107,22 @@ def test_what_the_first_sync_brought_is_shown_with_the_reasons(page: Page, app: 
     expect(page.locator("#table tr", has_text="also as")).to_contain_text("tides.md")
 
 
+def test_the_words_of_narrow_columns_are_never_broken(page: Page, app: App, small: Settings) -> None:
+    name = "a" * 120 + ".md"
+    (small.corpus / name).write_text("# Long\n\nA long name leaves little room for the other columns.", encoding="utf-8")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    open_documents(page, app)
+    expect(page.locator("#table")).to_contain_text(name, timeout=30 * SECONDS)
+    lines = """cells => cells.map(cell => {
+        const text = document.createRange();
+        text.selectNodeContents(cell);
+        return new Set([...text.getClientRects()].map(line => Math.round(line.top))).size;
+    })"""
+    assert set(page.locator("#table th .sort, #table td.type").evaluate_all(lines)) == {1}
+    (small.corpus / name).unlink()
+    expect(page.locator("#table")).not_to_contain_text(name, timeout=30 * SECONDS)
+
+
 def test_a_new_file_appears_by_itself_and_goes_when_it_is_deleted(page: Page, app: App, small: Settings) -> None:
     open_documents(page, app)
     file = small.corpus / "arrived.md"

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -84,7 +85,7 @@ def test_a_failed_file_is_one_line_and_exit_code_1(cli: Cli) -> None:
     ran = cli("sync")
     assert ran.code == 1
     assert ran.err == "assistant: empty.md was not indexed: it is empty.\n"
-    assert ran.out.startswith("1 new, 0 changed, 0 moved, 0 same as another, 0 removed, 1 failed, 0 unchanged; 1 chunks in ")
+    assert ran.out.startswith("1 new, 0 changed, 0 moved, 0 same as another, 0 removed, 1 failed, 0 unchanged; 1 chunk in ")
 
 
 @pytest.mark.parametrize(
@@ -165,6 +166,8 @@ def test_show_prints_the_receipt_the_text_and_the_chunks(cli: Cli) -> None:
     (corpus / "bees.md").write_text(text, encoding="utf-8")
     (corpus / "copy of bees.md").write_text(text, encoding="utf-8")
     (corpus / "empty.md").write_bytes(b"")
+    with ZipFile(corpus / "pack.zip", "w") as pack:
+        pack.writestr("in.md", "Wasps build with paper.")
     cli("sync")
     with closing(Corpus(cli.settings)):
         ran = cli("show", "bees.md", "--text", "--chunks")
@@ -179,6 +182,8 @@ def test_show_prints_the_receipt_the_text_and_the_chunks(cli: Cli) -> None:
     shown = json.loads(cli("show", "copy of bees.md", "--json", "--text", "--chunks").out)
     assert (shown["id"], shown["copies"], shown["address"], shown["chunks"]) == ("bees.md", ["copy of bees.md"], None, 1)
     assert "Honey bees dance." in shown["text"] and shown["chunk_list"][0]["text"] == shown["text"].strip()
+    part = cli("show", "pack.zip/in.md").out.splitlines()  # the archive's size is not its own
+    assert "  lies in      pack.zip" in part and not any(line.startswith("  size") for line in part)
     assert "  not indexed  it is empty" in cli("show", "empty.md").out.splitlines()
     for wrong, close in (("bee.md", "did you mean 'bees.md'"), ("x\x1b[31m", "'assistant list' shows their names")):
         ran = cli("show", wrong)
@@ -201,7 +206,7 @@ def test_list_tells_copies_and_warnings_and_reads_while_another_process_writes(c
         syncing.kill()
         syncing.communicate()
     assert seen == sorted(seen) and any(0 < count < 41 for count in seen), seen
-    assert "bees.md: Bees (1 chunks, " in cli("list").out and "; also as copy.md" in cli("list").out
+    assert "bees.md: Bees (1 chunk, " in cli("list").out and "; also as copy.md" in cli("list").out
     row = next(row for row in json.loads(cli("list", "--json").out) if row["id"] == "bees.md")
     assert row["copies"] == ["copy.md"] and {"size", "seconds", "language", "warnings", "reason", "file"} <= row.keys()
 

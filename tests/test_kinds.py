@@ -40,6 +40,8 @@ def zipped(members: dict[str, bytes]) -> bytes:
         (b"{\\rtf1 text}", ".rtf"),
         (b"<!DOCTYPE html><p>x", ".html"),
         (b"a text that speaks of %PDF-1.7 files", ".txt"),
+        (b'DAMAGED = b"%PDF-1.7 1 0 obj endobj %%EOF"', ".txt"),
+        (b"\x00\x01 rubbish %PDF-1.4\n1 0 obj\nendobj\n%%EOF", ".pdf"),
         ("Привет".encode("utf-16"), ".txt"),
     ],
 )

@@ -7,7 +7,7 @@ from assistant.addresses import Address
 from assistant.catalog import DocumentInfo
 from assistant.changes import Changes
 from assistant.chunking import Chunk
-from assistant.receipts import FileResult, Report
+from assistant.receipts import FileResult, Report, counted
 from ui.listing import Listed, Order, key_of, type_of, wanted_files
 from ui.render import dots, duration, line_html, shown, shown_lines
 
@@ -38,10 +38,6 @@ def _size(size: int) -> str:
     return f"{size:,.0f} {unit}" if size >= 10 or unit == "B" else f"{size:.1f} {unit}"
 
 
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def _warning(text: str) -> str:
     sign = '<span class="sign" aria-hidden="true">⚠</span><span class="unseen">Warning: </span>'
     return f'<span class="warned">{sign}{shown(text)}</span>'
@@ -56,9 +52,9 @@ def documents_html(documents: Sequence[DocumentInfo], wanted: str = "", order: O
         return '<p class="hint">There are no documents yet: add some above.</p>'
     files = wanted_files(documents, wanted, order)
     failed = sum(bool(info.reason) for info in documents)
-    line = _counted(len(documents), "document") + (f", {failed:,} not indexed" if failed else "")
+    line = counted(len(documents), "document") + (f", {failed:,} not indexed" if failed else "")
     if wanted.strip():
-        line += f"; {_counted(len(files), 'file')} found for “{shown(wanted)}”"
+        line += f"; {counted(len(files), 'file')} found for “{shown(wanted)}”"
     if len(files) > _ROWS:
         line += f"; the first {_ROWS} files are listed, {len(files) - _ROWS:,} more are not: filter by name to see them"
     heads = "".join(_head(column, label, order) for column, label in _COLUMNS.items())
@@ -84,7 +80,7 @@ def _rows(listed: Listed) -> str:
     if listed.own:
         head = _row(listed.own, remove)
     else:
-        name = f'<strong>{shown(listed.file)}</strong><span class="id">holds {_counted(len(listed.parts), "document")}</span>'
+        name = f'<strong>{shown(listed.file)}</strong><span class="id">holds {counted(len(listed.parts), "document")}</span>'
         name += _warnings(listed.parts[0].around)
         head = _cells(listed.file, "holder", name, type_of(listed.file), 0, 0, listed.parts[0], remove)
     return head + "".join(_row(part, "", "part") for part in listed.parts)
@@ -110,7 +106,7 @@ def _row(info: DocumentInfo, remove: str, kind: str = "") -> str:
 
 def _warnings(lines: Sequence[str]) -> str:
     more = len(lines) - _WARNINGS
-    rest = f'<span class="warned">and {_counted(more, "more warning")}</span>' if more > 0 else ""
+    rest = f'<span class="warned">and {counted(more, "more warning")}</span>' if more > 0 else ""
     return "".join(map(_warning, lines[:_WARNINGS])) + rest
 
 
@@ -191,7 +187,7 @@ def _pager(info: DocumentInfo, page: int) -> str:
 
 
 def _chunk(number: int, chunk: Chunk) -> str:
-    places = [f"p. {chunk.page}" if chunk.page else "", shown(chunk.heading), f"{_counted(len(chunk.text), 'character')}"]
+    places = [f"p. {chunk.page}" if chunk.page else "", shown(chunk.heading), f"{counted(len(chunk.text), 'character')}"]
     where = " · ".join(filter(None, places))
     head = f'<header><strong>Chunk {number:,}</strong><span dir="auto">{where}</span></header>'
     return f'<section class="chunk" aria-label="Chunk {number}">{head}<div class="passage" dir="auto">{shown_lines(chunk.text)}</div></section>'
@@ -221,7 +217,7 @@ def progress_html(report: Report) -> str:
     """Return how far a running sync is."""
     if not report.total:
         return f'<p class="state">Looking for what changed in the folder{dots()}</p>'
-    facts = [f"{report.done:,} of {_counted(report.total, 'file')}"]
+    facts = [f"{report.done:,} of {counted(report.total, 'file')}"]
     if report.chunks:
         facts.append(f"{report.chunks_per_second:,.0f} chunks a second")
     left = report.seconds_left
@@ -252,12 +248,12 @@ def outcome_html(report: Report) -> str:
         "unchanged": report.unchanged,
     }
     told = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "no files"
-    speed = f"; {_counted(report.chunks, 'chunk')} in {duration(report.seconds)}" if report.chunks else ""
+    speed = f"; {counted(report.chunks, 'chunk')} in {duration(report.seconds)}" if report.chunks else ""
     if report.chunks and report.seconds:
         speed += f", {report.chunks_per_second:,.0f} a second"
     parts = [line_html(report.problem, "problem")]
     if report.stopped:
-        left = f" {_counted(report.total - report.done, 'file')} left." if report.total > report.done else ""
+        left = f" {counted(report.total - report.done, 'file')} left." if report.total > report.done else ""
         parts.append(line_html(f"Stopped: what is done is kept, and the next sync goes on there.{left}"))
     parts.append(f'<p class="outcome" role="status">{"Nothing changed" if report.idle else "Last sync"}: {told}{speed}.</p>')
     warned = [result for result in report.results if result.ok and result.warnings]
@@ -281,7 +277,7 @@ def changes_html(changes: Changes) -> str:
         "Would be removed from the index": [(id, "") for id in changes.removed],
     }
     parts = [_planned(label, list(rows)) for label, rows in lists.items()]
-    same = _counted(changes.unchanged + len(changes.touched), "file")
+    same = counted(changes.unchanged + len(changes.touched), "file")
     head = "A sync would do this now; nothing was done yet." if any(parts) else "A sync would change nothing."
     return f'{line_html(changes.problem, "problem")}<p class="outcome" role="status">{head} {same} unchanged.</p>{"".join(parts)}'
 

@@ -1,5 +1,6 @@
 """Which format bytes really have: told by how they begin and what they hold, never by a file's name."""
 
+import re
 from dataclasses import dataclass
 
 from assistant.decoding import is_binary
@@ -10,6 +11,7 @@ ENCRYPTED_OFFICE = "an Office file protected by a password"
 _MAX_MEMBERS = 10_000  # of office files; archives are held to fewer by their loader
 _OLE2 = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _PICTURES = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"II*\x00", b"MM\x00*")  # white ones have few bytes that are no letters
+_PDF_LATER = re.compile(rb"(?:[\r\n]|\x00[^\r\n]*)%PDF-")  # behind rubbish; in the middle of a line of text it is only spoken of
 _TEXT_PDF = (b"endobj", b"%%EOF", b"startxref")
 _NAMES = {
     ".pdf": "a PDF",
@@ -76,7 +78,7 @@ class Kind:
 
 def recognise(data: bytes) -> Kind:
     """Return what `data` really is; text of every kind has the suffix `.txt`, but HTML and mail their own."""
-    if data.startswith(b"%PDF-") or (b"%PDF-" in data[:1024] and any(mark in data for mark in _TEXT_PDF)):
+    if data.startswith(b"%PDF-") or (_PDF_LATER.search(data[:1024]) and any(mark in data for mark in _TEXT_PDF)):
         return Kind(".pdf", _NAMES[".pdf"])
     if data.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")):
         return _zip_kind(data)
