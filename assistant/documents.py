@@ -22,6 +22,7 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")  # halves that neither UTF-8 nor the
 # What a file's name may not have: control characters, what turns the direction of the line around, and bytes that are no UTF-8.
 _BAD_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U000e0000-\U000e007f]")
+_TABLES = (".csv", ".tsv", ".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")  # of which it is no news
 _TITLE_LENGTH = 120
 _MAX_STEPS = 10  # folders in the path of a part
 MAX_DEPTH = 3  # a mail in an archive has attachments, which may be archives
@@ -294,7 +295,8 @@ def _document(data: bytes, id: str, parsed: Parsed, inside: str) -> Document:
     headings = tuple(Heading(h.start, h.level, clean_line(h.text)) for h in parsed.headings if clean_line(h.text))
     sha256 = hashlib.sha256(data).hexdigest()
     text = _SURROGATE.sub("\ufffd", parsed.text)
-    warnings = (*parsed.warnings, *(["mostly a table"] if _mostly_table(text) else []))
+    is_table = Path(id).suffix.lower() not in _TABLES and _mostly_table(text)
+    warnings = (*parsed.warnings, *(["mostly a table"] if is_table else []))
     return Document(id, title, text, headings, parsed.pages, sha256, warnings, inside, language_of(text))
 
 

@@ -99,7 +99,11 @@ class SentenceTransformerEmbedder(Embedder):
         try:
             self._model = SentenceTransformer(name)
         except Exception as error:  # the library raises whatever its many loaders raise
-            raise UserError(f"The embedding model {name!r} can't be loaded: {str(error).splitlines()[0]}") from None
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UserError(
+                f"The embedding model {name!r} can't be loaded ({reason}): set ASSISTANT_EMBEDDING_MODEL to a folder that holds one, "
+                "or to a name on the Hugging Face Hub that this machine can reach."
+            ) from None
         self.name = name
         self.max_tokens = min(int(self._model.max_seq_length or MAX_TOKENS), MAX_TOKENS)
         tokenizer = getattr(self._model.tokenizer, "backend_tokenizer", None)
