@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import assistant.adding
 import assistant.catalog
 import assistant.sync
 from assistant.dense import DenseIndex
@@ -57,7 +58,7 @@ def small(disk: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> Settings
 
 def unlimited(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep no reserve on the disk; embed so that nonsense is found too."""
-    monkeypatch.setattr(assistant.sync, "_FREE_BYTES", 0)
+    monkeypatch.setattr(assistant.adding, "_FREE_BYTES", 0)
     monkeypatch.setattr(assistant.sync, "load_embedder", lambda settings, report: WordEmbedder())
 
 
@@ -180,7 +181,7 @@ def test_with_a_tenth_of_a_megabyte_left_what_is_indexed_can_be_opened_and_searc
 
 
 def test_a_reserve_is_kept_free(disk: Path, small: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(assistant.sync, "_FREE_BYTES", 200_000_000)
+    monkeypatch.setattr(assistant.adding, "_FREE_BYTES", 200_000_000)
     write(small, range(OLD, OLD + 1))
     with closing(Corpus(small)) as corpus:
         assert "MB of disk are free: make room" in corpus.sync().problem

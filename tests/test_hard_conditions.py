@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+import assistant.adding
 import assistant.sync
 from assistant.errors import UserError
 from assistant.settings import Settings
@@ -32,7 +33,7 @@ _GRAPH = re.compile(r"index/gen-\d+/dense/[^/]+-[^/]+/[a-z_0-9]+\.(bin|pickle)")
 @pytest.fixture
 def words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(assistant.sync, "load_embedder", lambda settings, report: WordEmbedder())
-    monkeypatch.setattr(assistant.sync, "_FREE_BYTES", 0)
+    monkeypatch.setattr(assistant.adding, "_FREE_BYTES", 0)
 
 
 @pytest.fixture
