@@ -92,7 +92,8 @@ def serve(seen: dict[str, object]) -> None:
         finally:
             os.kill(os.getpid(), signal.SIGINT)
 
-    with ended_by_signal() as ended, closing(Assistant(load_settings())) as assistant:
+    # In this order: closing waits for the language model longer than the app would have, which ends the process.
+    with closing(Assistant(load_settings())) as assistant, ended_by_signal() as ended:
         serve_app(assistant, "127.0.0.1", 0, ended, lambda url: threading.Thread(target=visit, args=[url], daemon=True).start())
     seen["serve"] = 0
 

@@ -295,10 +295,17 @@ class Terminal:
         )
         os.close(inner)
 
-    def until(self, text: str) -> None:
-        """Read the screen until `text` stands after what was read before, or fail when the program ends without it."""
-        fresh = ""
+    def until(self, text: str, interrupt: bool = False) -> None:
+        """Read the screen until `text` stands after what was read before, or fail when the program ends without it.
+
+        `interrupt` presses Ctrl+C, again when nothing happens for ten seconds: Python drops the exception when it comes up
+        while an object is being deleted.
+        """
+        fresh, presses = "", 0
         while text not in fresh:
+            while interrupt and not select.select([self._end], [], [], 10 if presses else 0)[0] and presses < 5:
+                os.killpg(self.process.pid, signal.SIGINT)
+                presses += 1
             assert select.select([self._end], [], [], 120)[0], self.screen
             try:
                 more = os.read(self._end, 4096).decode(errors="replace")
@@ -347,8 +354,7 @@ def test_ctrl_c_while_the_model_writes_leads_to_the_drafts_there_are(generate: G
     scripted.play(answer(reply()), stream("QUOTE: ", Hang()))
     with Terminal(generate) as terminal:
         terminal.until("1/3")
-        os.killpg(terminal.process.pid, signal.SIGINT)
-        terminal.until("quit (q)? ")
+        terminal.until("quit (q)? ", interrupt=True)
         terminal.type("k")
         terminal.until("1 of 1 drafts kept")
         assert terminal.end() == 0
