@@ -66,8 +66,18 @@ class Sandbox:
         request = {"path": str(path.absolute()), "id": id, "max_bytes": self._max_bytes, "seconds": max(1, round(self._seconds))}
         with self._turn(stop):
             child = self._started(stop)
+            was_waiting = child.asked > 1  # beside its limits it was asked for a file before
             try:
-                reply = _reply(self._ask(child, request, id, _CLOCK * self._seconds, stop), id)
+                try:
+                    said = self._ask(child, request, id, _CLOCK * self._seconds, stop)
+                except _Killed:
+                    if not was_waiting:
+                        raise
+                    # It may have been ended while it waited, which the system tells late.
+                    self._end()
+                    child = self._started(stop)
+                    said = self._ask(child, request, id, _CLOCK * self._seconds, stop)
+                reply = _reply(said, id)
             except BaseException:
                 self._end()
                 raise
@@ -142,7 +152,7 @@ class Sandbox:
         if code == -getattr(signal, "SIGXCPU", 0):
             raise self._too_long()
         if code == -getattr(signal, "SIGKILL", 0):
-            raise self._too_much()  # the system lacked memory
+            raise _Killed(str(self._too_much()))  # the system lacked memory
         raise _failed(id)
 
     def _too_long(self) -> DocumentError:
@@ -150,6 +160,10 @@ class Sandbox:
 
     def _too_much(self) -> DocumentError:
         return DocumentError(f"reading it takes over {self._memory / 1e6:,.0f} MB of memory; split it or save it in another format")
+
+
+class _Killed(DocumentError):
+    """The system ended the child."""
 
 
 def _failed(id: str) -> DocumentError:
