@@ -159,7 +159,7 @@ class Catalog:
 
     def transaction(self) -> AbstractContextManager[sqlite3.Connection]:
         """Write several things, all or none, from the module that owns them; the others wait."""
-        return self._writing()
+        return self._changing_documents()
 
     def query(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
         """Return rows for the module that owns what it asks for."""
@@ -185,7 +185,12 @@ class Catalog:
                         f"The catalogue {self.path} can't be written ({error}): make room or mend it, and try again."
                     ) from None
                 raise
-            self.revision += 1
+
+    @contextmanager
+    def _changing_documents(self) -> Iterator[sqlite3.Connection]:
+        with self._writing() as db:
+            yield db
+        self.revision += 1
 
     def _roll_back(self) -> None:
         with suppress(sqlite3.Error):  # a full disk may have ended the transaction already
@@ -230,7 +235,7 @@ class Catalog:
         The vectors must be stored already. Chunks that stay the same keep their place in the indexes.
         """
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        with self._writing() as db:
+        with self._changing_documents() as db:
             for entry, documents in files:
                 _put_file(db, entry, now)
                 ids = [cut.document.id for cut in documents]
@@ -247,7 +252,7 @@ class Catalog:
 
     def touch(self, states: Mapping[str, FileState]) -> None:
         """Note that the times of files changed while their content did not."""
-        with self._writing() as db:
+        with self._changing_documents() as db:
             values = [(state.size, state.modified, state.changed, path) for path, state in states.items()]
             db.executemany("UPDATE files SET size = ?, modified = ?, changed = ? WHERE path = ?", values)
             db.executemany("UPDATE documents SET modified = ? WHERE file = ?", [(row[1], row[3]) for row in values])
@@ -263,7 +268,7 @@ class Catalog:
 
         What is indexed of them stays until then.
         """
-        with self._writing() as db:
+        with self._changing_documents() as db:
             where = "" if paths is None else " WHERE path IN (SELECT value FROM json_each(?))"
             db.execute(f"UPDATE files SET size = -1, sha256 = ''{where}", [] if paths is None else [json.dumps(list(paths))])
 
@@ -273,7 +278,7 @@ class Catalog:
         `moves` has the new file by the old path, and may swap names; vectors and chunks stay. Whatever had a new name
         before is dropped, unless it moves too. A title made from the file's name follows it.
         """
-        with self._writing() as db:
+        with self._changing_documents() as db:
             targets = [entry.path for entry in moves.values()]
             dropped = [*removed, *(path for path in targets if path not in moves)]
             db.executemany("DELETE FROM files WHERE path = ?", [(path,) for path in dropped])
@@ -288,7 +293,7 @@ class Catalog:
 
     def remove_file(self, path: str) -> None:
         """Remove a file with its documents, or the note that it failed."""
-        with self._writing() as db:
+        with self._changing_documents() as db:
             db.execute("DELETE FROM files WHERE path = ?", [path])
 
     # Vectors

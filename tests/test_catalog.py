@@ -136,3 +136,17 @@ def test_a_catalogue_of_the_first_version_is_emptied_to_be_read_again(tmp_path: 
     catalog.put_document(document("a", "text"), FileState(1, 2), [chunk("1", "a", "text")], ["k"])
     catalog.close()
     assert Catalog(path).candidates(["1"])["1"].terms.any()
+
+
+def test_only_changes_of_documents_count_as_such(tmp_path: Path) -> None:
+    catalog = Catalog(tmp_path / "c.sqlite3")
+    catalog.put_vectors({"k": embedded(1)})
+    catalog.set_settings({"a": "b"})
+    before = catalog.revision
+    catalog.put_vectors({"l": embedded(2)})
+    catalog.caught_up([], churn=0)
+    assert catalog.revision == before
+    catalog.put_document(document("a", "one"), FileState(1, 1), [chunk("1", "a", "one")], ["k"])
+    assert catalog.revision == before + 1
+    catalog.remove_file("a")
+    assert catalog.revision == before + 2
