@@ -1,6 +1,8 @@
 """A text is put together block by block, with the places of its headings and pages."""
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 from assistant.documents import Heading, Parsed
 
@@ -49,6 +51,17 @@ class TextBuilder:
             if number:
                 self.page()
             self._write(piece)
+
+    def add_waiting(self, waiting: list[Any], block: Callable[[Any], None]) -> None:
+        """Empty `waiting`: append its texts, and give what else is in it to `block`, which may add to it."""
+        while waiting:
+            items = list(waiting)
+            waiting.clear()
+            for item in items:
+                if isinstance(item, str):
+                    self.add(item)
+                else:
+                    block(item)
 
     def heading(self, level: int, text: str) -> None:
         """Append a heading; `level` 1 is the highest."""

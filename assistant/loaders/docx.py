@@ -170,13 +170,7 @@ class _Reader:
 
     def _flush(self) -> None:
         """Write what waits behind a paragraph or table."""
-        while self.pending:
-            waiting, self.pending = self.pending, []
-            for item in waiting:
-                if isinstance(item, str):
-                    self.builder.add(item)
-                else:
-                    self._block(item)
+        self.builder.add_waiting(self.pending, self._block)
 
     def _inline(self, element: Any) -> str:
         """Return the text of a paragraph, or of something in it."""
@@ -329,7 +323,7 @@ class _Reader:
             elif element.tag == _MC + "AlternateContent":
                 pieces += map(self._cell, [_choice(element)])
         boxes = [item for item in self.pending if not isinstance(item, str)]
-        self.pending = [item for item in self.pending if isinstance(item, str)]
+        self.pending[:] = [item for item in self.pending if isinstance(item, str)]
         pieces += map(self._cell, boxes)
         return " ".join(" ".join(pieces).split())
 

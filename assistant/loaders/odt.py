@@ -83,13 +83,7 @@ class _Reader:
             self._flush()
 
     def _flush(self) -> None:
-        while self.pending:
-            waiting, self.pending = self.pending, []
-            for item in waiting:
-                if isinstance(item, str):
-                    self.builder.add(item)
-                else:
-                    self.blocks(item)
+        self.builder.add_waiting(self.pending, self.blocks)
 
     def _list(self, element: Any, depth: int) -> None:
         for item in element:
