@@ -5,13 +5,12 @@ from typing import Any
 
 import pytest
 
-from assistant.documents import Parsed
 from assistant.errors import DocumentError
 from assistant.loaders import parse
 from assistant.loaders.zips import open_zip, read_member
+from tests.samples import SAMPLES, read
 
 ROOT = Path(__file__).parents[1]
-SAMPLES = ROOT.parent / "shared" / "data" / "loader_docs"
 
 SPANISH = "Todos los seres humanos nacen libres e iguales en dignidad y derechos"
 FILES: dict[str, list[str]] = {
@@ -84,13 +83,6 @@ PAGES = {
     "unstructured/fake-power-point-many-pages.pptx": 2,
     "markitdown/test.pptx": 6,
 }
-
-
-def read(relative: str) -> Parsed:
-    path = SAMPLES / relative
-    if not path.exists():
-        pytest.skip("shared/data/loader_docs is not here")
-    return parse(path.read_bytes(), path.suffix)
 
 
 @pytest.mark.parametrize("name", FILES)

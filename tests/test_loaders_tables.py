@@ -13,14 +13,14 @@ from tokenizers import Tokenizer
 
 from assistant.bundled_embedding import model_folder
 from assistant.chunking import chunk_document
-from assistant.documents import Document, Parsed
+from assistant.documents import Document
 from assistant.embedding import unbounded
 from assistant.errors import DocumentError
 from assistant.loaders import parse
 from assistant.loaders.tables import GROUP_TOKENS, table_blocks, tokens
+from tests.samples import SAMPLES, read
 
 ROOT = Path(__file__).parents[1]
-SAMPLES = ROOT.parent / "shared" / "data" / "loader_docs"
 
 FILES: dict[str, list[str]] = {
     "markitdown/test.xls": [
@@ -73,13 +73,6 @@ REFUSED = {
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
     return unbounded((model_folder() / "tokenizer.json").read_text(encoding="utf-8"))
-
-
-def read(relative: str) -> Parsed:
-    path = SAMPLES / relative
-    if not path.exists():
-        pytest.skip("shared/data/loader_docs is not here")
-    return parse(path.read_bytes(), path.suffix)
 
 
 @pytest.mark.parametrize("name", FILES)
