@@ -21,7 +21,7 @@ from assistant.mentions import Mentions
 from assistant.passages import DEPTH, HITS, others, passages
 from assistant.retrieval import Hit, Mode, leans, search
 
-EMBED_BATCH = 32  # chunks embedded between two writes
+EMBED_BATCH = 64  # chunks embedded between two writes
 _INDEX_BATCH = 500  # chunks written to the indexes at once
 
 

@@ -15,7 +15,7 @@ from assistant.chunking import Chunk, chunk_document
 from assistant.documents import Document
 from assistant.embedding import Embedder
 
-_TOGETHER = 40_000  # characters that are embedded and written together
+_TOGETHER = 80_000  # characters that are embedded and written together
 _MAKERS = ("fingerprint", "chunking", "lexical")
 
 Embed = Callable[[Sequence[tuple[Chunk, str]]], None]

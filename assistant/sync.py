@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar, cast
 
-from assistant.adding import check_corpus, check_folders, lack_of_space, place, sources
+from assistant.adding import check_corpus, check_folders, lack_of_space, passed_over, place, sources
 from assistant.addresses import PART, forget, keep
 from assistant.catalog import Catalog, Cut, FileEntry, FileState
 from assistant.changes import Changes, content_key
@@ -28,7 +28,7 @@ from assistant.errors import DocumentError, UserError
 from assistant.folder import Listing, compare, disk_of, file_digest, file_state, list_folder
 from assistant.hosts import Address, public
 from assistant.ownership import Ownership
-from assistant.receipts import FileResult, Report, summary
+from assistant.receipts import FileResult, Report, counted, summary
 from assistant.sandbox import Sandbox
 from assistant.schema import backup_of
 from assistant.settings import Settings
@@ -37,7 +37,7 @@ from assistant.web import fetch
 
 T = TypeVar("T")
 
-_TOGETHER = 40_000  # characters that are embedded and written together
+_TOGETHER = 80_000  # characters that are embedded and written together
 _ADDED_TOGETHER = 32  # files copied before they are indexed
 _LATELY = 60.0  # seconds since the last question
 _BESIDE_QUESTIONS = 4  # chunks embedded at once when there was one
@@ -387,12 +387,13 @@ class Corpus(Collection):
         """Copy files into the corpus folder and index them; yields one result a file, in order.
 
         A file of the same name and content is left as it is; one of the same name and other content is kept beside it under
-        a new name; one that can't be indexed is not kept. Folders are added with all their files. What lies in the corpus
-        folder already is indexed where it is.
+        a new name; one that can't be indexed is not kept. Folders are added with all their files, and a last result a folder
+        tells how many of other formats were passed over. What lies in the corpus folder already is indexed where it is.
         """
         found = (source for path in paths for source in sources(path, self.settings))
         while some := list(islice(found, _ADDED_TOGETHER)):
             yield from self._add_some(some)
+        yield from filter(None, (passed_over(path, self.settings) for path in paths))
 
     def _add_some(self, some: Sequence[tuple[Path, str]]) -> list[FileResult]:
         def adding() -> list[FileResult]:  # another sync must not take them, or they would be missing in the report of this one
@@ -450,6 +451,10 @@ class Corpus(Collection):
             document = self.catalog.document(id)
             if document is not None:
                 raise UserError(f"{clean_line(id)} lies inside of {clean_line(document.file)}: remove that file.")
+            if inside := sum(path.startswith(f"{id.rstrip('/')}/") for path in known):
+                raise UserError(
+                    f"{clean_line(id)} is a folder with {counted(inside, 'file')}: name them, or delete it in {self.settings.corpus} and sync."
+                )
             raise UserError(f"There is no document called {clean_line(id)!r}: 'assistant list' shows their names.")
         with self._writing:
             try:

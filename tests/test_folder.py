@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from assistant.catalog import FileEntry
+from assistant.collection import EMBED_BATCH
 from assistant.errors import UserError
-from assistant.folder import compare, disk_of, list_folder
+from assistant.folder import compare, disk_of, file_state, list_folder
 from assistant.settings import Settings
 from assistant.sync import Corpus, planned
 from tests.conftest import WriteCorpus
@@ -89,6 +91,19 @@ def test_an_emptied_folder_is_emptied_but_not_where_another_disk_was(indexed: Co
     assert unmounted.problem and unmounted.removed == [] and list(unmounted.read) == ["new.md"]
     (folder / "new.md").unlink()
     assert indexed.sync().removed == 3 and indexed.documents() == []
+
+
+def test_a_picture_that_was_read_stays_when_tesseract_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {}
+    for name in ("gone.png", "scan.png"):
+        (tmp_path / name).write_bytes(b"x")
+        state = file_state(tmp_path / name)
+        assert state is not None
+        known[name] = FileEntry(name, state, "0" * 64)
+    (tmp_path / "gone.png").unlink()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    changes = compare(list_folder(tmp_path), known, "")
+    assert changes.removed == ["gone.png"] and changes.unchanged == 1 and not changes.read
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="takes rights from a thread as Linux does")
@@ -183,4 +198,4 @@ def test_a_stop_ends_the_reading_of_a_single_long_file_and_what_was_embedded_is_
         stop.clear()
         rest = opened.sync()
         assert rest.done == 1 and not rest.stopped
-        assert batches[0] == 2 + -(-(rest.chunks - 64) // 32)
+        assert batches[0] == -(-rest.chunks // EMBED_BATCH)
