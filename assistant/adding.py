@@ -1,7 +1,9 @@
 """What is put into the corpus folder: which files, under which names, and whether there is room."""
 
+import errno
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path, PurePosixPath
@@ -11,7 +13,7 @@ from assistant.documents import check_file, clean_line, corpus_files, supported_
 from assistant.errors import DocumentError, UserError
 from assistant.folder import file_digest
 from assistant.index import make_durable_file
-from assistant.receipts import FileResult
+from assistant.receipts import FileResult, counted
 from assistant.settings import Settings
 
 _FREE_BYTES = 200_000_000  # below this nothing is written
@@ -29,7 +31,12 @@ def place(source: Path, id: str, settings: Settings) -> tuple[FileResult, bool]:
         target, is_new = free_name(settings.corpus, file_digest(source), id)
         if is_new:
             target.parent.mkdir(parents=True, exist_ok=True)
-            _copy(source, target, settings.corpus / PART)
+            try:
+                _copy(source, target, settings.corpus / PART)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                _copy(source, target, target.with_name(PART))  # its folder is another disk
         return FileResult(target.relative_to(settings.corpus).as_posix(), True, "is there already, unchanged"), is_new
     except DocumentError as error:
         return FileResult(id, False, str(error)), False
@@ -81,6 +88,23 @@ def sources(path: Path, settings: Settings) -> Iterator[tuple[Path, str]]:
         return
     for inside, file in chain([first], files):
         yield file, f"{id}/{inside}" if id else inside
+
+
+def passed_over(folder: Path, settings: Settings) -> FileResult | None:
+    """Return a line about the files of other formats in a folder that was added; None when there are none."""
+    suffixes = supported_suffixes()
+    endings = Counter[str]()
+    if not folder.is_dir() or _holds_own(folder, settings) or next(corpus_files(folder), None) is None:
+        return None  # nothing of it was added
+    for _, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        ends = (PurePosixPath(name).suffix.lower() for name in names if not name.startswith((".", "~$")))
+        endings.update(end for end in ends if end not in suffixes)
+    if not endings:
+        return None
+    kinds = ", ".join(end or "no ending" for end, _ in endings.most_common(5)) + (" and others" if len(endings) > 5 else "")
+    files = counted(endings.total(), "file")
+    return FileResult(folder.name or str(folder), True, f"{files} of other formats passed over ({clean_line(kinds)})")
 
 
 def _id_inside(path: Path, corpus: Path) -> str | None:

@@ -4,11 +4,11 @@ import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from assistant.catalog import FileEntry, FileState
 from assistant.changes import Changes, find_changes
-from assistant.documents import clean_line, corpus_files
+from assistant.documents import clean_line, corpus_files, supported_suffixes
 
 
 @dataclass
@@ -32,7 +32,7 @@ def compare(listing: Listing, known: Mapping[str, FileEntry], disk: str, pause: 
     """Compare what is there with the `known` files. Reads only those that changed; `pause` is called before each and may raise.
 
     `disk` is the one (`disk_of`) that the files were on when they were seen last, empty when that isn't known. A file that
-    can't be seen because its folder can't be listed counts as unchanged.
+    can't be seen because its folder can't be listed counts as unchanged, and so does a picture that was read when Tesseract goes.
     """
 
     def digest(id: str) -> str:
@@ -41,7 +41,13 @@ def compare(listing: Listing, known: Mapping[str, FileEntry], disk: str, pause: 
 
     if known and not listing.files.keys() & known.keys() and disk not in ("", disk_of(listing.folder)):
         listing.unreadable.setdefault("", "it is on another disk than before, with none of its files")
-    kept = {path: entry.state for path, entry in known.items() if path not in listing.files and listing.hides(path)}
+    suffixes = supported_suffixes()
+
+    def is_kept(path: str) -> bool:
+        passed_over = PurePosixPath(path).suffix.lower() not in suffixes and file_state(listing.folder / path) is not None
+        return passed_over or listing.hides(path)
+
+    kept = {path: entry.state for path, entry in known.items() if path not in listing.files and is_kept(path)}
     changes = find_changes({**listing.files, **kept}, known, digest)
     changes.problem = _problem(listing)
     return changes

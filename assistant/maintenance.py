@@ -11,6 +11,8 @@ from typing import Any
 from assistant.errors import UserError
 from assistant.settings import Settings
 
+_SHOWN = {"ok": "ok  ", "note": "note", "fault": "FAIL"}
+
 AddCommand = Callable[[str, str], argparse.ArgumentParser]
 
 
@@ -41,6 +43,7 @@ def _print_json(value: Any) -> None:
 def _doctor(options: argparse.Namespace, settings: Settings) -> int:
     from assistant.doctor import examine
     from assistant.repair import repair
+    from assistant.terminal import line_of
 
     mended: list[str] = []
     if options.repair:
@@ -54,8 +57,8 @@ def _doctor(options: argparse.Namespace, settings: Settings) -> int:
         _print_json({"mended": mended, "findings": shown} if options.repair else shown)
     else:
         for finding in findings:
-            print(f"{'ok  ' if finding.ok else 'FAIL'} {finding.part}: {finding.message}")
-    return 0 if all(finding.ok for finding in findings) else 1
+            print(f"{_SHOWN[finding.level]} {line_of(finding.part)}: {line_of(finding.message)}")
+    return 1 if any(finding.level == "fault" for finding in findings) else 0
 
 
 def _reindex(options: argparse.Namespace, settings: Settings) -> int:
@@ -73,6 +76,7 @@ def _reindex(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _export(options: argparse.Namespace, settings: Settings) -> int:
+    from assistant.receipts import counted
     from assistant.transfer import export_corpus
 
     manifest = export_corpus(settings, options.file, options.force)
@@ -80,7 +84,8 @@ def _export(options: argparse.Namespace, settings: Settings) -> int:
     if options.json:
         _print_json({"files": manifest.files, "vectors": manifest.vectors, "bytes": size})
     else:
-        print(f"{manifest.files} files and {manifest.vectors} vectors of {manifest.model} in {options.file}, {size / 1e6:.1f} MB.")
+        held = f"{counted(manifest.files, 'file')} and {counted(manifest.vectors, 'vector')} of {manifest.model}"
+        print(f"{held} in {options.file}, {size / 1e6:,.1f} MB.")
     return 0
 
 

@@ -11,6 +11,7 @@ from assistant.embedding import BUNDLED
 from assistant.errors import UserError
 from assistant.leftovers import delete, leftovers
 from assistant.ownership import Ownership
+from assistant.receipts import counted
 from assistant.recovery import recover, state_of
 from assistant.settings import Settings
 from assistant.sync import Corpus
@@ -34,9 +35,9 @@ def repair(settings: Settings, report: Callable[[str], None] = lambda line: None
                 dropped = drop_faults(catalog)
                 generation = catalog.setting("generation")
             if dropped:
-                yield f"{dropped} chunks without a sound vector were dropped, their files are read again"
+                yield f"{counted(dropped, 'chunk')} without a sound vector dropped, the files are read again"
         if left := leftovers(settings, generation):
-            yield f"{len(left)} leftovers of interrupted work were deleted, {delete(left) / 1e6:.1f} MB"
+            yield f"{counted(len(left), 'leftover')} of interrupted work deleted, {delete(left) / 1e6:,.1f} MB"
         yield from _language_model(settings, report)
     finally:
         owner.release()
@@ -54,13 +55,13 @@ def _contents(corpus: Corpus, report: Callable[[str], None]) -> Iterator[str]:
     if synced.problem:
         raise UserError(synced.problem)
     if synced.done:
-        yield f"{synced.done} files were read again, {synced.chunks} chunks"
+        yield f"{counted(synced.done, 'file')} read again, {counted(synced.chunks, 'chunk')}"
     index = corpus.index
     report("Checking the index…")
     if not before and not index.rebuilt and index.faults():
         corpus.reindex()
     if index.rebuilt and corpus.chunk_count():
-        yield f"both indexes were made again, {corpus.chunk_count()} chunks"
+        yield f"both indexes were made again, {counted(corpus.chunk_count(), 'chunk')}"
 
 
 def _language_model(settings: Settings, report: Callable[[str], None]) -> Iterator[str]:

@@ -22,6 +22,7 @@ from assistant.addresses import NOTES, part_of
 from assistant.catalog import Catalog
 from assistant.documents import check_name, clean_line, corpus_files, supported_suffixes
 from assistant.errors import DocumentError, UserError
+from assistant.folder import file_state
 from assistant.index import make_durable_file
 from assistant.receipts import FileResult
 from assistant.schema import VERSION as SCHEMA
@@ -82,7 +83,7 @@ def export_corpus(settings: Settings, target: Path, force: bool = False) -> Mani
     part = part_of(target)
     try:
         with closing(Catalog(settings.data / "catalog.sqlite3", read_only=True)) as catalog:
-            needed = sum(path.stat().st_size for path in files.values()) + _vector_bytes(catalog)
+            needed = sum(state.size for path in files.values() if (state := file_state(path))) + _vector_bytes(catalog)
             free = shutil.disk_usage(target.parent).free
             if free < needed + _ROOM:
                 raise UserError(
@@ -113,7 +114,11 @@ def _vector_bytes(catalog: Catalog) -> int:
 
 
 def _write(archive: zipfile.ZipFile, corpus: Path, files: dict[str, Path], catalog: Catalog) -> Manifest:
-    members = [_add(archive, _CORPUS + id, path) for id, path in files.items()]
+    members = []
+    for id, path in files.items():
+        with suppress(FileNotFoundError):  # it was removed since it was listed
+            members.append(_add(archive, _CORPUS + id, path))
+    held = len(members)
     if (corpus / NOTES).is_file():
         members.append(_add(archive, _ADDRESSES, corpus / NOTES))
     digest, size, count, dim = hashlib.sha256(), 0, 0, 0
@@ -126,7 +131,7 @@ def _write(archive: zipfile.ZipFile, corpus: Path, files: dict[str, Path], catal
             size, count, dim = size + len(data), count + 1, len(row.vector) // 4
     members.append(_Member(_VECTORS, size, digest.hexdigest()))
     fingerprint, model = catalog.setting("fingerprint"), catalog.setting("model")
-    manifest = Manifest(model, fingerprint, dim, len(files), count, tuple(members))
+    manifest = Manifest(model, fingerprint, dim, held, count, tuple(members))
     archive.writestr(zipfile.ZipInfo(_MANIFEST), json.dumps(asdict(manifest), ensure_ascii=False))
     return manifest
 

@@ -172,6 +172,13 @@ def test_a_hostile_document_is_text_and_loads_nothing(page: Page, app: App) -> N
     assert seen.foreign == []
 
 
+def test_the_index_is_rebuilt_on_a_button(page: Page, app: App) -> None:
+    open_documents(page, app)
+    page.get_by_role("button", name="Rebuild index").click()
+    expect(page.locator("#results")).to_contain_text("The index is new", timeout=60 * SECONDS)
+    expect(page.locator("#results")).to_contain_text("chunks in")
+
+
 def test_the_table_is_filtered_and_sorted(page: Page, app: App) -> None:
     open_documents(page, app)
     page.fill("#filter textarea, #filter input", "TIDES")

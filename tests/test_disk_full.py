@@ -19,7 +19,7 @@ from assistant.lexical import LexicalIndex
 from assistant.sandbox import Sandbox
 from assistant.settings import Settings
 from assistant.sync import Corpus
-from tests.conftest import settings_in
+from tests.conftest import MakeSettings, settings_in
 from tests.tools.crash_check import Told, differences, faults, words_of
 from tests.tools.crash_work import WordEmbedder, text_of
 
@@ -148,6 +148,18 @@ def test_a_file_that_does_not_fit_into_the_corpus_folder_is_refused_and_leaves_n
         make_room(disk)
         assert next(corpus.add([source])).ok
         finished(corpus)
+
+
+def test_files_are_added_to_a_subfolder_that_is_another_disk(settings: MakeSettings, tmp_path: Path) -> None:
+    options = settings()
+    source = tmp_path / "reports" / "new.md"
+    source.parent.mkdir()
+    source.write_text(text_of(30, 0, 2), encoding="utf-8")
+    for _ in mount(options.corpus / "reports", "size=1m"):
+        with closing(Corpus(options)) as corpus:
+            [result] = corpus.add([source.parent])
+            assert result.ok and result.id == "reports/new.md"
+            assert [path.name for path in (options.corpus / "reports").iterdir()] == ["new.md"]
 
 
 def test_a_file_that_was_copied_but_not_indexed_stays_for_the_next_sync(

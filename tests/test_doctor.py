@@ -73,7 +73,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def wrong(findings: list[Finding]) -> dict[str, str]:
-    return {finding.part: finding.message for finding in findings if not finding.ok}
+    return {finding.part: finding.message for finding in findings if finding.level == "fault"}
 
 
 def searched(corpus: Corpus) -> list[str]:
@@ -190,15 +190,17 @@ def test_a_file_that_failed_and_one_that_waits_are_told(well: Settings) -> None:
     assert "would change 2 files" in next(item.message for item in findings if item.part == "corpus")
     with closing(Corpus(well)) as corpus:
         corpus.sync()
-    assert wrong(examine(well)) == {"empty.md": "not indexed: it is empty"}
+    findings = examine(well)
+    assert wrong(findings) == {}
+    assert next(item for item in findings if item.part == "empty.md") == Finding("empty.md", "note", "not indexed: it is empty")
 
 
 def test_beside_a_running_app_it_tells_who_owns_the_folder_and_checks_what_it_can(well: Settings) -> None:
     with owner(well, "http://127.0.0.1:7860") as first:
         findings = {item.part: item for item in examine(well)}
         assert str(first.pid) in findings["owner"].message and "http://127.0.0.1:7860" in findings["owner"].message
-        assert findings["catalogue"].ok and "12 documents" in findings["catalogue"].message
-        assert "index" not in findings and all(item.ok for item in findings.values())
+        assert findings["catalogue"].level == "ok" and "12 documents" in findings["catalogue"].message
+        assert "index" not in findings and all(item.level != "fault" for item in findings.values())
         with pytest.raises(UserError, match=str(first.pid)):
             list(repair(well))
 

@@ -221,6 +221,32 @@ def test_what_can_not_be_added_is_refused_with_its_own_reason(settings: MakeSett
     corpus.close()
 
 
+def test_of_a_folder_the_files_of_other_formats_are_counted(settings: MakeSettings, tmp_path: Path) -> None:
+    options = settings()
+    folder = tmp_path / "work"
+    (folder / "deep" / ".git").mkdir(parents=True)
+    for name in ("a.exe", "deep/b.exe", "deep/Makefile", ".hidden.exe", "deep/.git/c.exe", "~$lock.exe"):
+        (folder / name).write_bytes(b"MZ")
+    (folder / "notes.md").write_text("Notes about nothing.", encoding="utf-8")
+    with closing(Corpus(options)) as corpus:
+        added, other = corpus.add([folder])
+        assert added.id == "work/notes.md" and added.ok
+        assert other.ok and (other.id, other.message) == ("work", "3 files of other formats passed over (.exe, no ending)")
+        assert [result.id for result in corpus.add([folder / "notes.md"])] == ["notes.md"]
+
+
+def test_a_folder_is_not_removed_by_its_name(settings: MakeSettings) -> None:
+    options = settings()
+    (options.corpus / "deep").mkdir()
+    (options.corpus / "deep" / "notes.md").write_text("Notes about nothing.", encoding="utf-8")
+    with closing(Corpus(options)) as corpus:
+        corpus.sync()
+        for name in ("deep", "deep/"):
+            with pytest.raises(UserError, match="is a folder with 1 file: name them"):
+                corpus.remove(name)
+        assert len(corpus.documents()) == 1
+
+
 def test_the_corpus_is_never_copied_into_itself(settings: MakeSettings) -> None:
     options = settings()
     write(options)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import stat
 import struct
 import zipfile
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from assistant import transfer
 from assistant.errors import UserError
 from assistant.settings import Settings
 from assistant.sync import Corpus
@@ -121,6 +123,23 @@ def test_another_file_is_replaced_only_with_force_and_one_that_fails_leaves_noth
     with pytest.raises(UserError, match="sync"):
         export_corpus(replace(first, data=tmp_path / "empty"), tmp_path / "new")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kept"]
+
+
+def test_a_file_that_goes_while_the_export_is_written_is_left_out(
+    exported: tuple[Settings, Path], second: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = replace(exported[0], corpus=tmp_path / "copy")
+    shutil.copytree(exported[0].corpus, first.corpus)
+    add = transfer._add
+
+    def removing(archive: zipfile.ZipFile, name: str, path: Path) -> Any:
+        (first.corpus / sorted(TEXTS)[-1]).unlink(missing_ok=True)
+        return add(archive, name, path)
+
+    monkeypatch.setattr(transfer, "_add", removing)
+    manifest = export_corpus(first, tmp_path / "export")
+    assert manifest.files == 3 == read_manifest(tmp_path / "export").files
+    assert {message for _, message in bring(second, tmp_path / "export")} == {"imported"}
 
 
 def rewritten(

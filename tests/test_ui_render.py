@@ -472,6 +472,14 @@ def test_attachments_stand_under_their_file_and_are_found_with_it() -> None:
     assert "m.eml" in alone and "holds 1 document" in alone
 
 
+def test_of_many_documents_in_one_file_some_are_listed_and_those_that_are_looked_for_first() -> None:
+    parts = [DocumentInfo(f"all.zip/{number:02}.md", "T", 0, 10, 1, "", file="all.zip") for number in range(30)]
+    table = documents_html(parts)
+    assert table.count('class="part"') == 21 and "and 10 more documents in it" in table
+    assert "19.md" in table and "25.md" not in table
+    assert "25.md" in documents_html(parts, "25.md")
+
+
 def test_a_file_without_a_text_of_its_own_shows_what_is_missing_of_it() -> None:
     part = DocumentInfo("a.zip/b.md", "B", 0, 10, 1, "", file="a.zip", around=("members that can't be opened: 2",))
     rows = documents_html([part]).split("<tr")

@@ -1,5 +1,6 @@
 """The tab of the documents: adding, syncing, the table, and the view of one document."""
 
+import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -10,7 +11,7 @@ import gradio as gr
 
 from assistant.answer import Assistant
 from assistant.errors import UserError
-from assistant.receipts import FileResult, Report
+from assistant.receipts import FileResult, Report, counted
 from ui.listing import Order, Shelf
 from ui.relay import Relay
 from ui.render import line_html
@@ -79,6 +80,7 @@ def documents_tab(assistant: Assistant, syncing: Syncing) -> DocumentsTab:
                 with gr.Row(elem_id="syncing"):
                     sync = gr.Button("Sync now", size="sm", elem_id="sync", min_width=90)
                     ask = gr.Button("What would change?", size="sm", elem_id="plan", min_width=90)
+                    rebuild = gr.Button("Rebuild index", size="sm", elem_id="rebuild", min_width=90)
                     stop = gr.Button("Stop", size="sm", elem_id="stop", variant="stop", visible=False, min_width=90)
                 progress = gr.HTML(elem_id="progress")
         results = gr.HTML(elem_id="results")
@@ -153,6 +155,16 @@ def documents_tab(assistant: Assistant, syncing: Syncing) -> DocumentsTab:
         except Exception as error:
             yield line_html(_reason(error), "problem")
 
+    def rebuild_now() -> Iterator[str]:
+        yield line_html("Rebuilding the index. Questions are answered from the old one meanwhile.", "hint")
+        try:
+            began = time.monotonic()
+            assistant.reindex()
+            took = time.monotonic() - began
+            yield line_html(f"The index is new: {counted(assistant.corpus.chunk_count(), 'chunk')} in {took:.1f} s.", "hint")
+        except Exception as error:
+            yield line_html(f"The index was not rebuilt, the old one stays: {_reason(error)}", "problem")
+
     def act(now: View, filter: str, event: gr.EventData) -> Updates:
         """Do what a button in the table or in a document asks for."""
         data = event._data or {}
@@ -182,6 +194,7 @@ def documents_tab(assistant: Assistant, syncing: Syncing) -> DocumentsTab:
     sync.click(sync_now, None, [progress, sync, stop, seen], **quick)
     stop.click(stop_now, None, [stop], **quick)
     ask.click(plan, None, [results], **private)
+    rebuild.click(rebuild_now, None, [results], **one)
     bridge.click(act, [view, wanted], [view, table, reading, results], **quick)
     gr.on([wanted.change, stamp.change], **show)
     return DocumentsTab(progress, sync, stop, seen, stamp, show)

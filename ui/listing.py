@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from assistant.catalog import DocumentInfo
@@ -66,14 +66,21 @@ def by_file(documents: Sequence[DocumentInfo]) -> list[Listed]:
 
 
 def wanted_files(documents: Sequence[DocumentInfo], wanted: str, order: Order) -> list[Listed]:
-    """Return the files whose name, other name or title contains `wanted`, or of whose parts one does, in `order`."""
+    """Return the files whose name, other name or title contains `wanted`, or of whose parts one does, in `order`.
+
+    The parts that do come first.
+    """
     needle = wanted.strip().casefold()
     files = by_file(documents)
     if needle:
-        files = [listed for listed in files if any(needle in _names(info) for info in listed.all)]
+        files = [_first(needle, listed) for listed in files if any(needle in _names(info) for info in listed.all)]
     if order.column in SORTS:
         return sorted(files, key=SORTS[order.column], reverse=order.descending)
     return sorted(files, key=lambda listed: listed.own is None or not listed.own.reason)
+
+
+def _first(needle: str, listed: Listed) -> Listed:
+    return replace(listed, parts=tuple(sorted(listed.parts, key=lambda info: needle not in _names(info))))
 
 
 def _names(info: DocumentInfo) -> str:

@@ -13,6 +13,7 @@ from ui.render import dots, duration, line_html, shown, shown_lines
 
 CHUNKS = 50  # shown at once
 _ROWS = 500  # files listed at once
+_PARTS = 20  # of what lies in one file
 _LISTED = 100  # files told by name after a sync
 _WARNINGS = 3  # told in the table; the receipt has all
 _COLUMNS = {"name": "Document", "type": "Type", "pages": "Pages", "chunks": "Chunks", "size": "Size", "added": "Added"}
@@ -83,7 +84,13 @@ def _rows(listed: Listed) -> str:
         name = f'<strong>{shown(listed.file)}</strong><span class="id">holds {counted(len(listed.parts), "document")}</span>'
         name += _warnings(listed.parts[0].around)
         head = _cells(listed.file, "holder", name, type_of(listed.file), 0, 0, listed.parts[0], remove)
-    return head + "".join(_row(part, "", "part") for part in listed.parts)
+    more = len(listed.parts) - _PARTS
+    rest = (
+        f'<tr class="part"><td class="name" colspan="{len(_COLUMNS) + 1}">and {counted(more, "more document")} in it: filter by name to see them</td></tr>'
+        if more > 0
+        else ""
+    )
+    return head + "".join(_row(part, "", "part") for part in listed.parts[:_PARTS]) + rest
 
 
 def _remove(file: str) -> str:
