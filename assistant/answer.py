@@ -337,9 +337,9 @@ class Assistant:
         """Fetch what lies at `url`, keep it in the corpus folder and index it, as `Corpus.add_url` does."""
         return self.corpus.add_url(url)
 
-    def remove(self, id: str) -> None:
-        """Delete a document from the corpus folder and the index; `UserError` when there is none called `id`."""
-        self.corpus.remove(id)
+    def remove(self, id: str) -> list[str]:
+        """Delete a file from the corpus folder and the index, as `Corpus.remove` does; returns those of the same content, which stay."""
+        return self.corpus.remove(id)
 
     def reindex(self, progress: Callable[[int, int], None] = lambda done, total: None, embed: bool = False) -> bool:
         """Make both indexes again from the catalogue, as `Collection.reindex` does; questions are answered meanwhile."""

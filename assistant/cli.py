@@ -422,16 +422,21 @@ def _search(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _sync_command(options: argparse.Namespace, settings: Settings) -> int:
+    from assistant.receipts import counted
+
     if options.dry_run:
         return _dry_run(options, settings)
     with _opened(settings) as assistant:
         report = _sync(assistant)
+        left_out = sum(bool(info.reason) for info in assistant.documents()) - len(report.failed)
     _some(line for result in report.results if result.ok for line in _warning_lines(result))
     if options.json:
         hidden = ("_known", "_started")
         _print_json({name: value for name, value in asdict(report).items() if name not in hidden})
     else:
         print(report.line)
+        if left_out > 0:
+            print(f"{counted(left_out, 'file')} from before can't be read: 'assistant list' tells why.")
     if report.stopped:
         left = f"{report.total - report.done:,} of {report.total:,} files are left" if report.total else "nothing was done yet"
         print(f"assistant: interrupted: {left}; what was done is kept, the next sync goes on there.", file=sys.stderr)
@@ -537,17 +542,23 @@ def _show(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _remove(options: argparse.Namespace, settings: Settings) -> int:
+    from assistant.terminal import line_of
+
+    with _catalogue(settings) as catalog:
+        if catalog is None or (options.id not in catalog.files() and not options.yes):
+            raise UserError(f"There is no file called {line_of(options.id)!r}: 'assistant list' shows their names.")
     if not options.yes and sys.stdin.isatty():
         if input(f"Delete {options.id} from {settings.corpus} for good? [y/N] ").strip().lower() not in ("y", "yes"):
             raise UserError("Nothing was deleted.")
     elif not options.yes:
         raise UserError(f"This deletes {options.id} from the corpus folder: repeat it with --yes.")
     with _opened(settings) as assistant:
-        assistant.remove(options.id)
+        copies = assistant.remove(options.id)
     if options.json:
-        _print_json({"removed": options.id})
+        _print_json({"removed": options.id, "same_content": copies})
     else:
-        print(f"{options.id} was deleted.")
+        stays = f" The same text stays as {', '.join(map(line_of, copies))}." if copies else ""
+        print(f"{line_of(options.id)} was deleted.{stays}")
     return 0
 
 

@@ -63,7 +63,9 @@ def list_folder(corpus: Path) -> Listing:
         except OSError as error:
             listing.unreadable[id] = _reason(error)
             continue
-        if state is not None:
+        if state is not None and id in listing.files:  # names that can't be shown may look the same
+            listing.unreadable[id] = "two files have names that look like this: rename one"
+        elif state is not None:
             listing.files[id], listing.paths[id] = state, path
     root = corpus.resolve()
     for failure in errors:
@@ -104,9 +106,12 @@ def file_state(path: Path, strict: bool = False) -> FileState | None:
 
 
 def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, empty when it can't be read."""
-    with suppress(OSError), open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Return the SHA-256 of a file, empty when it is no regular one or can't be read."""
+    with suppress(OSError):
+        if not path.is_file():  # to open a pipe would wait for a writer
+            return ""
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     return ""
 
 

@@ -441,8 +441,8 @@ class Corpus(Collection):
             return FileResult(id, False, report.problem or "it was fetched, and is indexed by the next sync")
         return indexed or FileResult(id, True, "is there already, unchanged")
 
-    def remove(self, id: str) -> None:
-        """Delete a file from the corpus folder with its documents from the index; one with the same content stays.
+    def remove(self, id: str) -> list[str]:
+        """Delete a file from the corpus folder with its documents from the index; returns those of the same content, which stay.
 
         Raises `UserError` when there is none called `id`.
         """
@@ -458,7 +458,9 @@ class Corpus(Collection):
             raise UserError(f"There is no document called {clean_line(id)!r}: 'assistant list' shows their names.")
         with self._writing:
             try:
-                self._path(id).unlink(missing_ok=True)
+                # A name that can't be shown is another on the disk.
+                path = list_folder(self.settings.corpus).paths.get(id) if "\ufffd" in id else None
+                (path or self._path(id)).unlink(missing_ok=True)
             except OSError as error:
                 raise UserError(f"{clean_line(id)} can't be deleted ({error.strerror or error}).") from None
             copies = [
@@ -470,6 +472,7 @@ class Corpus(Collection):
         if content and not any(entry.sha256 == content for path, entry in known.items() if path != id):
             with suppress(UserError):  # it is removed all the same
                 forget(self.settings.corpus, content)
+        return [entry.path for entry in copies]
 
 
 def planned(settings: Settings) -> tuple[Changes, Mapping[str, FileEntry]]:

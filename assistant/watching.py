@@ -126,6 +126,8 @@ class Watching:
                 first = False
             return ""
         except (OSError, RuntimeError) as error:
+            if "decode path" in str(error):
+                return f"The name of a file is no valid text, so that changes in the corpus folder can't be seen: {every}; rename it ('assistant list' shows it with a \ufffd)."
             return f"Changes in the corpus folder can't be seen ({clean_line(str(error))}): {every}."
 
     def _wait(self, here: tuple[int, int] | None) -> None:

@@ -302,6 +302,17 @@ def test_ask_prints_what_it_cost(settings: Callable[..., Settings], endpoint: Sc
     assert (usage["prompt_tokens"], usage["answer_tokens"], usage["cached_tokens"], usage["money"]) == (1000, 50, 200, 0.0006)
 
 
+def test_sync_goes_on_telling_of_what_cannot_be_read_and_remove_of_copies(cli: Cli) -> None:
+    (cli.settings.corpus / "empty.md").write_bytes(b"")
+    (cli.settings.corpus / "copy.md").write_bytes((cli.settings.corpus / "bees.md").read_bytes())
+    assert cli("sync").code == 1
+    again = cli("sync")
+    assert again.code == 0 and "1 file from before can't be read: 'assistant list' tells why." in again.out
+    assert "There is no file called" in cli("remove", "nothing.md").err
+    removed = cli("remove", "bees.md", "--yes")
+    assert removed.out == "bees.md was deleted. The same text stays as copy.md.\n"
+
+
 def test_doctor_finds_all_in_order_and_names_what_is_not(cli: Cli) -> None:
     cli("sync")
     ran = cli("doctor", "--json")

@@ -629,3 +629,44 @@ def test_an_added_file_is_on_the_disk_before_it_counts_as_indexed(
         assert [result.ok for result in corpus.add([tmp_path / "ferry.md"])] == [True]
     places = [(options.corpus / "ferry.md").stat().st_ino, options.corpus.stat().st_ino]
     assert [place for place in written if place in places] == places
+
+
+def test_a_pipe_stops_no_sync_and_is_told(settings: MakeSettings) -> None:
+    options = settings()
+    os.mkfifo(options.corpus / "pipe.txt")
+    (options.corpus / "empty.md").write_bytes(b"")  # as large as the pipe, so that contents are compared
+    (options.corpus / "good.md").write_text("Bees dance.", encoding="utf-8")
+    with closing(Corpus(options)) as corpus:
+        assert {*corpus.changes().read} == {"pipe.txt", "empty.md", "good.md"}
+        report = corpus.sync()
+        assert {result.id: result.message for result in report.failed} == {
+            "pipe.txt": "it is not a regular file",
+            "empty.md": "it is empty",
+        }
+        assert report.new == 1 and corpus.sync().idle
+
+
+def test_a_file_whose_name_cannot_be_shown_is_removed_and_one_that_looks_the_same_is_told(settings: MakeSettings) -> None:
+    options = settings()
+    odd = options.corpus / "new\nline.md"
+    odd.write_text("Bees dance.", encoding="utf-8")
+    with closing(Corpus(options)) as corpus:
+        corpus.sync()
+        [info] = corpus.documents()
+        alike = options.corpus / info.id
+        alike.write_text("Tides rise.", encoding="utf-8")
+        assert "look like this" in corpus.sync().problem
+        alike.unlink()
+        assert corpus.remove(info.id) == [] and not odd.exists()
+        assert corpus.sync().idle and corpus.documents() == []
+
+
+def test_what_stays_of_the_same_content_is_told(settings: MakeSettings) -> None:
+    options = settings()
+    for name in ("a.md", "b.md", "c.md"):
+        (options.corpus / name).write_text("Bees dance.", encoding="utf-8")
+    with closing(Corpus(options)) as corpus:
+        corpus.sync()
+        assert corpus.remove("a.md") == ["b.md", "c.md"]
+        assert corpus.remove("b.md") == ["c.md"]
+        assert corpus.remove("c.md") == [] and corpus.documents() == []

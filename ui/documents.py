@@ -141,7 +141,7 @@ def documents_tab(assistant: Assistant, syncing: Syncing) -> DocumentsTab:
 
     def sync_now() -> Updates:
         syncing.start()
-        return progress_html(Report()), gr.Button(interactive=False), gr.Button(visible=True), ()
+        return progress_html(Report()), gr.Button(interactive=False), gr.Button(visible=True), (), ""
 
     def stop_now() -> Update:
         syncing.stop()
@@ -191,7 +191,7 @@ def documents_tab(assistant: Assistant, syncing: Syncing) -> DocumentsTab:
     show: dict[str, Any] = {"fn": listed, "inputs": [view, wanted], "outputs": [table], **quick}
     files.upload(add, [files, view, wanted], [results, files, table], **one)
     url.submit(add_page, [url, view, wanted], [results, url, table], **one)
-    sync.click(sync_now, None, [progress, sync, stop, seen], **quick)
+    sync.click(sync_now, None, [progress, sync, stop, seen, results], **quick)
     stop.click(stop_now, None, [stop], **quick)
     ask.click(plan, None, [results], **private)
     rebuild.click(rebuild_now, None, [results], **one)
@@ -232,10 +232,11 @@ def _remove(assistant: Assistant, file: str) -> str:
     if not file:
         return line_html("This document is not there any more.", "problem")
     try:
-        assistant.remove(file)
+        copies = assistant.remove(file)
     except Exception as error:
         return line_html(_reason(error), "problem")
-    return line_html(f"{file} was removed.", "hint")
+    stays = f" The same text stays as {', '.join(copies[:3])}{' and others' if len(copies) > 3 else ''}." if copies else ""
+    return line_html(f"{file} was removed.{stays}", "hint")
 
 
 def _reason(error: Exception) -> str:
