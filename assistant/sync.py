@@ -96,6 +96,7 @@ class Corpus(Collection):
         self._urgent: deque[_Task] = deque()  # what is done between two groups of a sync
         self._held: dict[tuple[str, str], str] = {}  # content that came so, and where it is
         self._stop = _Stop(None)  # of the sync that runs
+        self._stops = 0  # how often a sync was stopped
         self.report = Report(over=True)  # of the sync that runs, or of the last one
         self.last_report: Report | None = None  # of the last one that found something to do
         self._answers = 0
@@ -158,9 +159,12 @@ class Corpus(Collection):
         """Index new and changed files, rename moved ones, drop removed ones; a file that fails never stops the others.
 
         `progress` is called after each group of files. When `stop` is set the sync ends soon; what it did is kept,
-        and the next one goes on there. One at a time: a second waits for the first.
+        and the next one goes on there. One at a time: a second waits for the first, and is stopped with it.
         """
+        stops = self._stops
         with self._syncing:
+            if self._stops != stops:
+                return Report(stopped=True, over=True)
             self._stop = _Stop(stop)
             self._held.clear()
             self.report = report = Report()
@@ -258,7 +262,8 @@ class Corpus(Collection):
         report.end()
 
     def stop_sync(self) -> None:
-        """Have the sync that runs end soon, whoever started it; what it did is kept."""
+        """Have the sync that runs and those that wait for it end soon, whoever started them; what was done is kept."""
+        self._stops += 1
         self._stop.set()
 
     def _note_disk(self, report: Report) -> None:

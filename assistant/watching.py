@@ -52,6 +52,7 @@ class Watching:
         self._corpus, self._heard, self._said, self._poll = corpus, heard, said, poll
         self._stop = stop or threading.Event()
         self._synced_at = 0.0
+        self._stopped = False  # the last sync of this watching was, before its end
         self._thread = threading.Thread(target=self._run, name="watching", daemon=True)
         self._thread.start()
 
@@ -86,7 +87,7 @@ class Watching:
         except Exception as error:  # the thread must go on: the next change may bring what mends it
             report = self._corpus.report
             report.problem = f"The folder could not be synced ({type(error).__name__}: {clean_line(str(error))})."
-        self._synced_at = time.monotonic()
+        self._synced_at, self._stopped = time.monotonic(), report.stopped
         self._heard(report)
 
     def _watch(self, here: tuple[int, int] | None) -> str:
@@ -119,7 +120,7 @@ class Watching:
             for some in changes:
                 if identity(corpus) != here:
                     return ""
-                missed = first and not self.report.stopped  # what changed before the watching began
+                missed = first and not self._stopped  # what changed before the watching began
                 if some or missed or time.monotonic() - self._synced_at > rarely:
                     self._say(shared)
                     self._sync()

@@ -20,6 +20,7 @@ from assistant.embedding import Embedded
 from assistant.errors import UserError
 from assistant.filters import Filter
 from assistant.index import Index
+from assistant.receipts import Report
 from assistant.settings import Settings
 from assistant.sync import Corpus, planned
 from assistant.terminal import receipt
@@ -670,3 +671,32 @@ def test_what_stays_of_the_same_content_is_told(settings: MakeSettings) -> None:
         assert corpus.remove("a.md") == ["b.md", "c.md"]
         assert corpus.remove("b.md") == ["c.md"]
         assert corpus.remove("c.md") == [] and corpus.documents() == []
+
+
+def test_a_stop_ends_the_syncs_that_wait_too(settings: MakeSettings) -> None:
+    options = settings()
+    for number in range(40):
+        (options.corpus / f"{number}.md").write_text(
+            f"# Note {number}\n\n" + f"Island {number} has a harbour. " * 400, encoding="utf-8"
+        )
+    with closing(Corpus(options)) as corpus:
+        running, go_on = threading.Event(), threading.Event()
+
+        def progress(report: Report) -> None:
+            running.set()
+            assert go_on.wait(30)
+
+        reports: list[Report] = []
+        first = threading.Thread(target=lambda: reports.append(corpus.sync(progress)))
+        first.start()
+        assert running.wait(30)
+        waiting = threading.Thread(target=lambda: reports.append(corpus.sync()))
+        waiting.start()
+        waiting.join(0.5)  # it waits for the first now
+        corpus.stop_sync()
+        go_on.set()
+        first.join(30)
+        waiting.join(30)
+        assert [report.stopped for report in reports] == [True, True]
+        assert 0 < len(corpus.documents()) < 40
+        assert corpus.sync().new == 40 - len(reports[0].results)
