@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from assistant.addresses import PART
-from assistant.documents import check_file, clean_line, corpus_files, supported_suffixes
+from assistant.documents import check_file, clean_line, corpus_files, supported_suffixes, visible_files
 from assistant.errors import DocumentError, UserError
 from assistant.folder import file_digest
 from assistant.index import make_durable_file
@@ -92,14 +92,10 @@ def sources(path: Path, settings: Settings) -> Iterator[tuple[Path, str]]:
 
 def passed_over(folder: Path, settings: Settings) -> FileResult | None:
     """Return a line about the files of other formats in a folder that was added; None when there are none."""
-    suffixes = supported_suffixes()
-    endings = Counter[str]()
     if not folder.is_dir() or _holds_own(folder, settings) or next(corpus_files(folder), None) is None:
         return None  # nothing of it was added
-    for _, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        ends = (PurePosixPath(name).suffix.lower() for name in names if not name.startswith((".", "~$")))
-        endings.update(end for end in ends if end not in suffixes)
+    suffixes = supported_suffixes()
+    endings = Counter(end for path in visible_files(folder) if (end := path.suffix.lower()) not in suffixes)
     if not endings:
         return None
     kinds = ", ".join(end or "no ending" for end, _ in endings.most_common(5)) + (" and others" if len(endings) > 5 else "")

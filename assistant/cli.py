@@ -428,7 +428,7 @@ def _sync_command(options: argparse.Namespace, settings: Settings) -> int:
         return _dry_run(options, settings)
     with _opened(settings) as assistant:
         report = _sync(assistant)
-        left_out = sum(bool(info.reason) for info in assistant.documents()) - len(report.failed)
+        left_out = sum(bool(entry.reason) for entry in assistant.corpus.catalog.files().values()) - len(report.failed)
     _some(line for result in report.results if result.ok for line in _warning_lines(result))
     if options.json:
         hidden = ("_known", "_started")

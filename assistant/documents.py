@@ -157,16 +157,20 @@ def corpus_files(corpus: Path, unreadable: Callable[[OSError], object] | None = 
     """
     suffixes = supported_suffixes()
     root = corpus.resolve()
+    for path in visible_files(root, unreadable):
+        if path.suffix.lower() not in suffixes:
+            continue
+        # Not Path.resolve and Path.is_symlink: these raise for links in a circle and for paths that are too long.
+        real = Path(os.path.realpath(path)) if os.path.islink(path) else path
+        if real.is_relative_to(root):
+            yield _BAD_NAME.sub("\ufffd", path.relative_to(root).as_posix()), real
+
+
+def visible_files(root: Path, unreadable: Callable[[OSError], object] | None = None) -> Iterator[Path]:
+    """Yield the path of every file under `root`, by name in each folder, but hidden ones and locks of office programs."""
     for folder, folders, names in os.walk(root, onerror=unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(folder, name)
-            if name.startswith((".", "~$")) or path.suffix.lower() not in suffixes:
-                continue
-            # Not Path.resolve and Path.is_symlink: these raise for links in a circle and for paths that are too long.
-            real = Path(os.path.realpath(path)) if os.path.islink(path) else path
-            if real.is_relative_to(root):
-                yield _BAD_NAME.sub("\ufffd", path.relative_to(root).as_posix()), real
+        yield from (Path(folder, name) for name in sorted(names) if not name.startswith((".", "~$")))
 
 
 def check_name(name: str) -> None:

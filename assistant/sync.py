@@ -386,7 +386,9 @@ class Corpus(Collection):
                 self._quiet.wait(0.2)
 
     def _path(self, id: str) -> Path:
-        return self.settings.corpus / id
+        """Return where the file called `id` is; a name that can't be shown is another on the disk."""
+        path = self.settings.corpus / id
+        return list_folder(self.settings.corpus).paths.get(id, path) if "\ufffd" in id else path
 
     def add(self, paths: Sequence[Path]) -> Iterator[FileResult]:
         """Copy files into the corpus folder and index them; yields one result a file, in order.
@@ -463,9 +465,7 @@ class Corpus(Collection):
             raise UserError(f"There is no document called {clean_line(id)!r}: 'assistant list' shows their names.")
         with self._writing:
             try:
-                # A name that can't be shown is another on the disk.
-                path = list_folder(self.settings.corpus).paths.get(id) if "\ufffd" in id else None
-                (path or self._path(id)).unlink(missing_ok=True)
+                self._path(id).unlink(missing_ok=True)
             except OSError as error:
                 raise UserError(f"{clean_line(id)} can't be deleted ({error.strerror or error}).") from None
             copies = [
