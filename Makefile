@@ -23,7 +23,7 @@ serve: install
 	@$(BIN)/assistant serve
 
 test: .venv/installed-dev browser check
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
 check: .venv/installed-dev
 	@$(BIN)/ruff check .
@@ -40,8 +40,8 @@ browser:
 screenshots: .venv/installed-dev browser
 	@mkdir -p docs artifacts
 	@$(BIN)/python tests/tools/screenshot.py http://127.0.0.1:7860 artifacts
-	@for name in 3-answer-laptop-light 3-answer-laptop-dark 4-source-phone-light 5-documents-laptop-light; do \
-	  cp artifacts/$$name.png docs/$${name#*-}.png; done
+	@for name in 3-answer-laptop-light 3-answer-laptop-dark 4-source-phone-light 5-page-laptop-light 6-search-laptop-light \
+	  7-documents-laptop-light 9-evaluation-laptop-light; do cp artifacts/$$name.png docs/$${name#*-}.png; done
 
 bench: install
 	@$(BIN)/python -m eval bench

@@ -17,6 +17,8 @@ from assistant.receipts import FileResult, counted
 from assistant.settings import Settings
 
 _FREE_BYTES = 200_000_000  # below this nothing is written
+_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10))}  # on Windows
+_NAME_BYTES = 220  # of a file's name: file systems take 255, and a number may be put behind it
 
 
 def place(source: Path, id: str, settings: Settings) -> tuple[FileResult, bool]:
@@ -77,10 +79,10 @@ def sources(path: Path, settings: Settings) -> Iterator[tuple[Path, str]]:
     own = _id_inside(path, settings.corpus)
     if not path.is_dir():
         # not resolve: that raises for links in a circle
-        yield Path(os.path.realpath(path)), own or _file_name(path.name)
+        yield Path(os.path.realpath(path)), own or file_name(path.name)
         return
     name = path.name if path.name not in ("", "..") else path.resolve().name
-    id = own if own is not None else _file_name(name)
+    id = own if own is not None else file_name(name)
     files = iter(()) if _holds_own(path, settings) else corpus_files(path)
     first = next(files, None)
     if first is None:
@@ -134,17 +136,34 @@ def _check_source(source: Path, id: str, settings: Settings) -> None:
         raise DocumentError(f"this format ({suffix or 'no ending'}) is not supported; the README lists those that are")
 
 
-def _file_name(name: str) -> str:
-    """Return `name` without path parts, control or invisible characters, at most 150 characters long."""
+def id_of(name: str) -> str:
+    """Return the id of a file that comes with the path `name` in a folder that was dropped: none outside the corpus folder, none hidden."""
+    parts = [file_name(part) for part in name.replace("\\", "/").split("/") if part.strip(". ")]
+    return "/".join(parts) or "document"
+
+
+def file_name(name: str) -> str:
+    """Return `name` without path parts, control or invisible characters, short enough for any file system."""
     name = clean_line(name.replace("/", " ").replace("\\", " "), 10_000).lstrip(". ")
     stem, suffix = os.path.splitext(name)
-    return (stem.strip()[:150] or "document") + suffix
+    stem, suffix = stem.strip()[:150], suffix[:50]
+    if stem.partition(".")[0].strip().upper() in _DEVICES:
+        stem = f"_{stem}"
+    while len((stem + suffix).encode()) > _NAME_BYTES:
+        stem, suffix = (stem[:-1], suffix) if stem else ("", suffix[:-1])
+    return (stem.rstrip() or "document") + suffix
 
 
 def lack_of_space(folder: Path, size: int) -> int:
     """Return the bytes that are free when they are too few to index a file of `size` bytes, else 0."""
     free = shutil.disk_usage(folder).free
     return free if free < _FREE_BYTES + 4 * size else 0
+
+
+def lack_of_room(folder: Path, size: int) -> int:
+    """Return the bytes that are free when they are too few to keep `size` bytes of files, and a copy of them, else 0."""
+    free = shutil.disk_usage(folder).free
+    return free if free < _FREE_BYTES + 2 * size else 0
 
 
 def check_corpus(corpus: Path) -> None:

@@ -15,15 +15,21 @@ from assistant.changes import Changes
 from assistant.chat_model import ChatModel, Output
 from assistant.chunking import Chunk
 from assistant.collection import Collection
+from assistant.continuing import going_on, joined, written_so_far
 from assistant.elsewhere import other_values
 from assistant.errors import ModelError, UserError
 from assistant.filters import EVERYTHING, Filter, check_filter
+from assistant.follow_ups import follow_ups
 from assistant.grounding import Grounded, Grounding, ground
 from assistant.lexical import terms
+from assistant.pages import Pages
+from assistant.places import Places
 from assistant.prompt import build_messages, conversation_messages
 from assistant.reading import Plan, answer_messages, fitting_notes, kept_notes, note_messages, plan_reading
 from assistant.receipts import FileResult, Report
-from assistant.retrieval import Hit
+from assistant.retrieval import Hit, Mode
+from assistant.scope import EVERYWHERE, Scope, narrowed, taken_out
+from assistant.selections import Selections
 from assistant.settings import Settings
 from assistant.snapshots import (
     EMPTY_CORPUS,
@@ -37,13 +43,25 @@ from assistant.snapshots import (
     finished,
     grown,
     is_guess,
+    limited,
     quoted,
     refusal,
     sound,
     told_again,
 )
 from assistant.sync import Corpus
-from assistant.turns import About, Retelling, Turn, about_conversation, asks_change, cited_hits, live, recalled, searched_before
+from assistant.turns import (
+    About,
+    Retelling,
+    Turn,
+    about_conversation,
+    asks_change,
+    cited_hits,
+    live,
+    present,
+    recalled,
+    searched_before,
+)
 from assistant.watching import Watching
 from assistant.written import EMPTY, draft, repeats, settle
 
@@ -77,8 +95,11 @@ def ask(
     settings: Settings,
     turns: Sequence[Turn] = (),
     filter: Filter = EVERYTHING,
+    begun: Answer | None = None,
 ) -> Iterator[Answer]:
     """Answer `question`, the newest of a conversation of `turns` (oldest first), as growing snapshots.
+
+    With `begun`, an `unfinished` answer to it, the model goes on with that, from the passages it rests on.
 
     The first snapshot holds the passages, before the model has read a word. A model that fails ends the answer with
     a note and state "failed" with what it wrote; when it wrote nothing, with the sentences that fit best (`quoted`).
@@ -95,6 +116,14 @@ def ask(
 
     about = about_conversation(question, turns)
     turns = live(turns, collection.catalog)
+    if begun is not None:
+        going = replace(begun, state="reading", note="", passages=present(begun.passages, collection.catalog))
+        if not going.passages and not about:
+            raise UserError("The documents that this answer rests on are gone: ask again.")
+        yield going
+        answer = yield from _write(going, about, None, turns, collection, chat_model, settings, now)
+        yield replace(answer, seconds=round((begun.seconds or 0.0) + now(), 3))
+        return
     earlier = searched_before(question, turns)
     plan = None if about or settings.extractive else plan_reading(question, collection, settings, filter, earlier)
     if plan is not None:
@@ -142,7 +171,8 @@ def _write(
     """Yield the answer as the model writes it, each statement checked; return the last snapshot."""
     question, tokenizer, level = answer.question, collection.embedder.tokenizer, settings.abstain
     asked = question if plan is None else ""  # the names in a list are statements by themselves
-    output, failure, shown_at, messages, shown = Output(), "", -1.0, list["BaseMessage"](), list(answer.passages)
+    begun = written_so_far(answer.text)
+    output, failure, shown_at, messages, shown = Output(begun), "", -1.0, list["BaseMessage"](), list(answer.passages)
     try:
         if plan is not None:
             answer, messages, error = yield from _read(answer, plan, collection, chat_model, settings)
@@ -152,10 +182,12 @@ def _write(
             messages = conversation_messages(question, about, turns, settings, tokenizer)
         else:
             messages, shown = build_messages(question, [hit for hit in shown if not hit.beside], turns, settings, tokenizer)
-        answer = replace(answer, read=len(shown))
+        messages = going_on(messages, begun, settings) if begun else messages
+        answer = replace(answer, read=len(shown), read_chunks=() if about else tuple(hit.chunk.id for hit in shown))
         grounding = (Retelling if about else Grounding)(shown, collection.passage_vectors(shown), collection.embedder)
-        with closing(chat_model.stream(messages, draft=not about and plan is None)) as stream:
+        with closing(chat_model.stream(messages, draft=not about and plan is None and not begun)) as stream:
             for output in stream:
+                output = replace(output, text=joined(begun, output.text, settings)) if begun else output
                 answer = grown(answer, output, now())
                 if repeats(output):
                     break  # which frees the model
@@ -165,7 +197,7 @@ def _write(
                     text, statements, citations = ground(shown_now, grounding, final=False, question=asked)
                     yield replace(answer, text=text, citations=citations, statements=statements)
     except ModelError as error:
-        failure = str(error)
+        failure = "" if begun and str(error) == EMPTY else str(error)  # nothing was missing
     answer = _counted(answer, output, messages, collection, settings)
     written = settle(output, question, failure)
     text, statements, citations = (
@@ -251,6 +283,9 @@ class Assistant:
         self.settings = settings
         self.corpus = Corpus(settings, report)
         self.chat_model = ChatModel(settings)
+        self.pages = Pages(settings, self.corpus.path)
+        self.selections = Selections(settings.data / "selections.json")
+        self.places = Places(self.corpus.catalog, self.selections)
         self.watching: Watching | None = None
 
     def close(self) -> None:
@@ -258,20 +293,56 @@ class Assistant:
         if self.watching is not None:
             self.watching.close()
         self.chat_model.close()
+        self.pages.close()
         self.corpus.close()
 
-    def search(self, query: str, limit: int, filter: Filter = EVERYTHING) -> list[Hit]:
-        """Return the `limit` best passages for `query`, best first, of the documents that `filter` allows.
+    def search(self, query: str, limit: int, filter: Filter = EVERYTHING, mode: Mode = "full") -> list[Hit]:
+        """Return the `limit` best chunks for `query`, best first, of the documents that `filter` allows and the query names with `@`.
 
-        Raises `UserError` for a query that is empty or too long, and a filter that names what isn't there.
+        Raises `UserError` for a query that is empty or too long, and a filter or name that means what isn't there.
         """
+        asked, scope = self.scoped(query)
+        filter = narrowed(scope.filter(self.corpus.catalog, self.selections), filter, self.corpus.catalog)
         check_filter(filter, self.corpus.catalog)
-        return self.corpus.search(check_question(query), limit, filter=filter)
+        return self.corpus.search(asked, limit, mode, filter)
 
-    def ask(self, question: str, turns: Sequence[Turn] = (), filter: Filter = EVERYTHING) -> Iterator[Answer]:
-        """Answer `question` about the corpus, as `ask` does."""
+    def scoped(self, question: str, scope: Scope = EVERYWHERE) -> tuple[str, Scope]:
+        """Return the question without the places that it names with `@`, and what it is limited to: these, or else `scope`.
+
+        Raises `UserError` for a question that is empty or too long, for a name that means nothing or several things, and for
+        a scope in which nothing can be searched.
+        """
+        asked, named = taken_out(check_question(question), self.places)
+        scope = named or scope
+        check_filter(scope.filter(self.corpus.catalog, self.selections), self.corpus.catalog)
+        return check_question(asked), scope
+
+    def ask(
+        self,
+        question: str,
+        turns: Sequence[Turn] = (),
+        filter: Filter = EVERYTHING,
+        begun: Answer | None = None,
+        scope: Scope = EVERYWHERE,
+    ) -> Iterator[Answer]:
+        """Answer `question` about the corpus, as `ask` does, from what it names with `@`, or else from `scope`; raises as `scoped`."""
+        question = check_question(question)
+        if begun is not None:  # it goes on where it looked
+            asked, scope, begun = begun.asked or question, begun.scope, replace(begun, question=begun.asked or question)
+        else:
+            asked, scope = self.scoped(question, scope)
+            filter = narrowed(scope.filter(self.corpus.catalog, self.selections), filter, self.corpus.catalog)
+        answers = ask(asked, self.corpus, self.chat_model, self.settings, turns, filter, begun)
+        with self.corpus.answering(), closing(answers):  # type: ignore[type-var]  # a generator: closing it frees the model
+            for answer in answers:
+                yield limited(answer, question, asked, scope)
+
+    def follow_ups(self, answer: Answer, asked: Sequence[str], wanted: Callable[[], bool]) -> tuple[str, ...]:
+        """Return questions to ask next, as `follow_ups` does; none without a language model, or while others wait for it."""
+        if self.settings.extractive or answer.state != "done" or self.chat_model.busy:
+            return ()
         with self.corpus.answering():
-            yield from ask(question, self.corpus, self.chat_model, self.settings, turns, filter)
+            return follow_ups(answer, asked, self.corpus.embedder, self.chat_model, wanted)
 
     # The corpus, for the command line and the browser.
 
@@ -332,6 +403,14 @@ class Assistant:
     def add(self, paths: Sequence[Path]) -> Iterator[FileResult]:
         """Copy files into the corpus folder and index them, one result a file, in order."""
         return self.corpus.add(paths)
+
+    def add_as(self, files: Sequence[tuple[Path, str]]) -> Iterator[FileResult]:
+        """Copy files into the corpus folder under the paths given with them and index them, as `Corpus.add_as` does."""
+        return self.corpus.add_as(files)
+
+    def read_again(self, id: str) -> FileResult:
+        """Read and embed a document again, as `Corpus.read_again` does."""
+        return self.corpus.read_again(id)
 
     def add_url(self, url: str) -> FileResult:
         """Fetch what lies at `url`, keep it in the corpus folder and index it, as `Corpus.add_url` does."""

@@ -343,6 +343,14 @@ class Catalog:
         rows = self._rows("SELECT chunk_id, dense FROM behind LIMIT ?", [limit])
         return [(str(id), bool(dense)) for id, dense in rows]
 
+    def mark_behind(self, ids: Sequence[str]) -> None:
+        """Have the indexes hear of chunks again."""
+        with self._writing() as db:
+            there = (
+                "SELECT id, 1 FROM chunks WHERE id IN (SELECT value FROM json_each(?))"  # others may have been removed meanwhile
+            )
+            db.execute(f"INSERT OR REPLACE INTO behind {there}", [json.dumps(list(ids))])
+
     def count_behind(self) -> int:
         """Return how many chunks the indexes have not heard of."""
         return int(str(self._rows("SELECT count(*) FROM behind")[0][0]))
@@ -390,10 +398,22 @@ class Catalog:
         inside = "" if file == id else file
         return Document(id, title, text, places, tuple(json.loads(pages)), sha256, tuple(json.loads(warnings)), inside)
 
+    def outlines(self) -> list[Document]:
+        """Return all documents without texts, headings and pages, in no order."""
+        rows = self._rows("SELECT id, title, sha256, file FROM documents")
+        return [
+            Document(str(id), str(title), "", (), (), str(sha256), (), "" if file == id else str(file))
+            for id, title, sha256, file in rows
+        ]
+
     def copies(self, id: str) -> list[str]:
         """Return the other names of a document: where files with the same content hold it."""
         rows = self._rows(f"SELECT {_COPY_NAME} FROM {_COPIES} AND d.id = ? ORDER BY 1", [id])
         return [str(row[0]) for row in rows]
+
+    def documents_in(self, file: str) -> list[str]:
+        """Return the ids of the documents of a file."""
+        return [str(row[0]) for row in self._rows("SELECT id FROM documents WHERE file = ? ORDER BY id", [file])]
 
     def document_count(self) -> int:
         """Return how many documents and failed files there are."""
@@ -464,10 +484,21 @@ class Catalog:
                 found[str(row[0])] = _chunk(row)
         return [found[id] for id in ids if id in found]
 
+    def newest(self, limit: int) -> list[tuple[str, str]]:
+        """Return the ids and titles of the documents that were indexed last, at most `limit`."""
+        query = "SELECT d.id, d.title FROM documents d JOIN files f ON f.path = d.file ORDER BY f.indexed_at DESC, d.id LIMIT ?"
+        return [(str(id), str(title) or str(id)) for id, title in self._rows(query, [limit])]
+
     def chunks_of(self, document: str, first: int = 0, limit: int = -1) -> list[Chunk]:
         """Return the chunks of a document in the order of its text, from number `first` (from 0), at most `limit` unless negative."""
         rows = self._rows(_CHUNKS.format("c.document_id = ? ORDER BY c.start LIMIT ? OFFSET ?"), [document, limit, first])
         return [_chunk(row) for row in rows]
+
+    def chunk_place(self, document: str, offset: int) -> tuple[int, int]:
+        """Return the number (from 0) of the chunk of a document that begins last before the character `offset`, and how many it has."""
+        query = "SELECT coalesce(sum(start <= ?), 0), count(*) FROM chunks WHERE document_id = ?"
+        begun, count = self._rows(query, [offset, document])[0]
+        return max(int(str(begun)) - 1, 0), int(str(count))
 
     def _by_chunk(self, columns: str, ids: Sequence[str]) -> Iterator[tuple[object, ...]]:
         """Yield rows of a chunk's id and `columns` of its chunk `c` and vectors `v`, in no order."""

@@ -144,6 +144,16 @@ class ChatModel:
             self._thread.join(5)
             loop.close()
 
+    @property
+    def asked(self) -> int:
+        """How many questions are being answered or wait for that."""
+        return len(self._turns)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a question is being answered, or waits."""
+        return bool(self._turns)
+
     @contextmanager
     def _turn(self) -> Iterator[object]:
         """Take a place in the queue; gives a ticket whose position `_ahead` tells."""

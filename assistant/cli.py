@@ -431,7 +431,7 @@ def _sync_command(options: argparse.Namespace, settings: Settings) -> int:
         left_out = sum(bool(entry.reason) for entry in assistant.corpus.catalog.files().values()) - len(report.failed)
     _some(line for result in report.results if result.ok for line in _warning_lines(result))
     if options.json:
-        hidden = ("_known", "_started")
+        hidden = ("_known", "_left", "_started")
         _print_json({name: value for name, value in asdict(report).items() if name not in hidden})
     else:
         print(report.line)

@@ -181,11 +181,15 @@ class Collection:
         for first in range(0, len(ids), EMBED_BATCH):
             if self._closing.is_set() or (stop is not None and stop.is_set()):
                 return False
-            with self._writing:
-                chunks = self.catalog.chunks(ids[first : first + EMBED_BATCH])
-                self._embed([(chunk, vector_key(chunk, self.embedder.fingerprint)) for chunk in chunks], self.embedder)
+            self.embed_again(self.catalog.chunks(ids[first : first + EMBED_BATCH]))
             progress(min(first + EMBED_BATCH, len(ids)), len(ids))
         return True
+
+    def embed_again(self, chunks: Sequence[Chunk]) -> None:
+        """Embed chunks that are embedded already; the indexes hear of it when they catch up."""
+        with self._writing:
+            self._embed([(chunk, vector_key(chunk, self.embedder.fingerprint)) for chunk in chunks], self.embedder)
+            self.catalog.mark_behind([chunk.id for chunk in chunks])
 
     def search(
         self, query: str, limit: int, mode: Mode = "full", filter: Filter = EVERYTHING, earlier: Sequence[str] = ()

@@ -64,8 +64,9 @@ def parse_filter(
 
 def check_filter(wanted: Filter, catalog: Catalog) -> None:
     """Raise `UserError`, with close matches, for a document or folder of `wanted` that isn't in the catalogue."""
+    known = {*catalog.document_ids(wanted.documents)} if wanted.documents else set()
     for id in wanted.documents:
-        if not Filter(documents=(id,)).matching(catalog):
+        if id not in known and not Filter(documents=(id,)).matching(catalog):
             failed = {info.id: info.reason for info in catalog.documents() if info.reason}
             if id in failed:
                 raise UserError(f"{clean_line(id)} can't be searched, it was not indexed: {failed[id]}.")

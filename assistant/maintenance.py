@@ -20,7 +20,8 @@ def add_commands(command: AddCommand) -> None:
     """Add the parsers of these commands; `command` takes a name and what it does."""
     doctor = command("doctor", "check folders, catalogue, indexes, models and disk")
     doctor.add_argument("--repair", action="store_true", help="mend what is found, from what can be read and the corpus folder")
-    reindex = command("reindex", "make both indexes again from the catalogue")
+    reindex = command("reindex", "make both indexes again from the catalogue, or read and embed some documents again")
+    reindex.add_argument("ids", nargs="*", metavar="ID", help="only these documents, as `assistant list` shows them")
     reindex.add_argument("--embed", action="store_true", help="embed everything again too, which takes much longer")
     export = command("export", "write all documents and their vectors to one file")
     export.add_argument("file", metavar="FILE", type=Path)
@@ -65,6 +66,8 @@ def _reindex(options: argparse.Namespace, settings: Settings) -> int:
     from assistant.receipts import counted
     from assistant.sync import Corpus
 
+    if options.ids:
+        return _read_again(options, settings)
     with closing(Corpus(settings, _say)) as corpus, _bar("Indexing", "chunk") as progress:
         corpus.reindex(progress, options.embed)
         chunks = corpus.chunk_count()
@@ -73,6 +76,22 @@ def _reindex(options: argparse.Namespace, settings: Settings) -> int:
     else:
         print(f"{counted(chunks, 'chunk')}, both indexes are new.")
     return 0
+
+
+def _read_again(options: argparse.Namespace, settings: Settings) -> int:
+    from assistant.sync import Corpus
+    from assistant.terminal import line_of
+
+    with closing(Corpus(settings, _say)) as corpus:
+        results = [corpus.read_again(id) for id in options.ids]
+    if options.json:
+        _print_json([asdict(result) for result in results])
+    for result in results:
+        if not result.ok:
+            print(f"assistant: {line_of(result.id)} was not indexed: {line_of(result.message)}.", file=sys.stderr)
+        elif not options.json:
+            print(f"{line_of(result.id)}: {line_of(result.message)}")
+    return 0 if all(result.ok for result in results) else 1
 
 
 def _export(options: argparse.Namespace, settings: Settings) -> int:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from assistant.changes import Changes
 from assistant.documents import Document
@@ -45,6 +46,7 @@ class Report:
     over: bool = False
     problem: str = ""
     results: list[FileResult] = field(default_factory=list)
+    _left: dict[str, Literal["waiting", "indexing"]] = field(default_factory=dict, repr=False)
     _known: frozenset[str] = field(default=frozenset(), repr=False)
     _started: float = field(default_factory=time.monotonic, repr=False)
 
@@ -92,12 +94,24 @@ class Report:
             len(changes.removed),
         )
         self._known = changes.known
+        self._left = dict.fromkeys(changes.read, "waiting")
         self.bytes = sum(state.size for state in changes.read.values())
+
+    def begin(self, id: str) -> None:
+        """Note that a file is being read."""
+        if id in self._left:
+            self._left[id] = "indexing"
+
+    @property
+    def left(self) -> dict[str, Literal["waiting", "indexing"]]:
+        """The files that are not done yet: waiting, or being read and embedded now."""
+        return self._left.copy()
 
     def note(self, result: FileResult, read: Read, chunks: int = 0) -> None:
         """Add what became of a file that was read."""
         self.results.append(result)
         self.done += 1
+        self._left.pop(read.id, None)
         if result.ok and read.id in self._known:
             self.changed += 1
         elif result.ok:
@@ -120,6 +134,7 @@ class Report:
     def end(self) -> None:
         """Note the time that it took."""
         self.over = True
+        self._left.clear()
         self.seconds = time.monotonic() - self._started
 
 

@@ -1,4 +1,4 @@
-"""Files are read in a child process with limits, so that a hostile one takes down its reader and nothing else."""
+"""Files are read, and pages drawn, in a child process with limits, so that a hostile file takes down its reader and nothing else."""
 
 import re
 import signal
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assistant.documents import Document, Loaded, check_name, clean_line
+from assistant.drawing import PageDrawing
 from assistant.errors import Cancelled, DocumentError, UserError
 from assistant.sandbox_process import Child
 
@@ -29,9 +30,10 @@ _POLL_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class _Reply:
-    """What the child says of a file: what it read, or the loader's reason, or how its reader failed."""
+    """What the child says of a file: what it read or drew, or the loader's reason, or how its reader failed."""
 
     loaded: Loaded | None = None
+    drawn: PageDrawing | None = None
     reason: str = ""
     failure: str = ""
 
@@ -43,15 +45,18 @@ class Sandbox:
     was reading is blamed, after 200 files, and when it holds over 500 MB.
     """
 
-    def __init__(self, max_bytes: int, passwords: Sequence[str] = (), seconds: float = 60, memory: int = 1_000_000_000) -> None:
+    def __init__(
+        self, max_bytes: int, passwords: Sequence[str] = (), seconds: float = 60, memory: int = 1_000_000_000, nice: int = 19
+    ) -> None:
         """Take the limits for one file: its size, `seconds` of processor time (five times that by the clock), bytes of memory.
 
-        `passwords` are tried on what is encrypted.
+        `passwords` are tried on what is encrypted. The child's priority is lower by `nice`.
         """
         self._max_bytes = max_bytes
         self._passwords = list(passwords)
         self._seconds = seconds
         self._memory = memory
+        self._nice = nice
         self._child: Child | None = None
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -62,8 +67,31 @@ class Sandbox:
         Raises `DocumentError` with the reason, `Cancelled` when `stop` is set or the sandbox is closed before
         the file was read, and `UserError` when no file can be read because the child doesn't start.
         """
+        loaded = self._request(path, id, {}, stop).loaded
+        if loaded is None:
+            raise _failed(id)
+        return loaded
+
+    def draw(self, path: Path, document: Document, index: int) -> PageDrawing:
+        """Draw page `index` (from 0) of a PDF that lies in the file at `path`, as `drawing.draw_page` does; raises as `load` does."""
+        inner = document.id.removeprefix(document.inside) if document.inside else ""
+        drawn = self._request(path, document.id, {"inner": inner, "sha256": document.sha256, "page": index}, None).drawn
+        if drawn is None:
+            raise _failed(document.id)
+        return drawn
+
+    def rest(self) -> None:
+        """End the child unless it is at work; the next file starts another."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._end()
+            finally:
+                self._lock.release()
+
+    def _request(self, path: Path, id: str, more: dict[str, object], stop: threading.Event | None) -> _Reply:
         check_name(str(path))
-        request = {"path": str(path.absolute()), "id": id, "max_bytes": self._max_bytes, "seconds": max(1, round(self._seconds))}
+        limits = {"max_bytes": self._max_bytes, "seconds": max(1, round(self._seconds))}
+        request = {"path": str(path.absolute()), "id": id, **limits, **more}
         with self._turn(stop):
             child = self._started(stop)
             was_waiting = child.asked > 1  # beside its limits it was asked for a file before
@@ -85,9 +113,9 @@ class Sandbox:
                 self._end()
         if reply.failure == "memory":
             raise self._too_much()
-        if reply.loaded is None:
-            raise DocumentError(clean_line(reply.reason, 500)) if reply.reason else _failed(id)
-        return reply.loaded
+        if reply.reason:
+            raise DocumentError(clean_line(reply.reason, 500))
+        return reply
 
     def close(self) -> None:
         """End the child; what is being read is cancelled, and nothing more is read."""
@@ -116,7 +144,9 @@ class Sandbox:
         self._end()
         try:
             self._child = Child()
-            self._ask(self._child, {"memory": self._memory, "passwords": self._passwords}, "", _START_SECONDS, stop)
+            self._ask(
+                self._child, {"memory": self._memory, "nice": self._nice, "passwords": self._passwords}, "", _START_SECONDS, stop
+            )
         except (OSError, DocumentError) as error:
             self._end()
             why = f" ({error.strerror})" if isinstance(error, OSError) else ""
@@ -184,6 +214,8 @@ def _reply(said: bytes, id: str) -> _Reply:
         reply = _replies().validate_json(said, strict=True)
     except ValueError:
         raise _failed(id) from None
+    if reply.drawn is not None and not reply.drawn.sound:
+        raise _failed(id)
     if reply.loaded is None:
         return reply
     if not reply.loaded.documents or not all(_is_sound(document, id) for document in reply.loaded.documents):

@@ -1,4 +1,4 @@
-"""The child process of `sandbox.py`: it limits itself, then reads one file after another for its parent.
+"""The child process of `sandbox.py`: it limits itself, then reads one file after another, or draws pages, for its parent.
 
 A message is its length in eight bytes, then JSON.
 """
@@ -15,6 +15,7 @@ from queue import SimpleQueue
 from typing import IO, Any
 
 from assistant.documents import load_file
+from assistant.drawing import draw_page
 from assistant.errors import DocumentError
 
 _LENGTH = struct.Struct(">Q")
@@ -72,10 +73,10 @@ def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
         raise PermissionError(f"{event} is not allowed while files are read")
 
 
-def _limit(memory: int) -> None:
+def _limit(memory: int, nice: int) -> None:
     """Set the limits of this process; those that the system doesn't know are left out."""
     if hasattr(os, "nice"):
-        os.nice(19)
+        os.nice(nice)
     with suppress(ImportError):
         import resource
 
@@ -110,7 +111,10 @@ def _limit_time(seconds: int) -> None:
 def _answer(request: dict[str, Any], passwords: list[str]) -> bytes:
     try:
         _limit_time(request["seconds"])
-        return pack({"loaded": load_file(Path(request["path"]), request["id"], request["max_bytes"], passwords)})
+        path, id, most = Path(request["path"]), request["id"], request["max_bytes"]
+        if "page" in request:
+            return pack({"drawn": draw_page(path, request["inner"], request["sha256"], request["page"], most, passwords)})
+        return pack({"loaded": load_file(path, id, most, passwords)})
     except DocumentError as error:
         return pack({"reason": str(error)})
     except RecursionError:
@@ -124,7 +128,7 @@ def _answer(request: dict[str, Any], passwords: list[str]) -> bytes:
 
 
 def main() -> None:
-    """Serve the parent until it is gone. The first message holds the limit of memory and the passwords."""
+    """Serve the parent until it is gone. The first message holds the limit of memory, the priority and the passwords."""
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     # What a library prints or reads goes nowhere.
     nowhere = os.open(os.devnull, os.O_RDWR)
@@ -135,7 +139,7 @@ def main() -> None:
     waiting: SimpleQueue[dict[str, Any]] = SimpleQueue()
     threading.Thread(target=_listen, args=(requests, waiting), daemon=True).start()
     start = waiting.get()
-    _limit(start["memory"])
+    _limit(start["memory"], start["nice"])
     send(replies, pack({}))
     while True:
         send(replies, _answer(waiting.get(), start["passwords"]))

@@ -21,7 +21,11 @@ class Setting(NamedTuple):
 
 SETTINGS = (
     Setting("ASSISTANT_CORPUS", "corpus", "folder with the documents"),
-    Setting("ASSISTANT_DATA", "data", "folder for the index and the model files; can be deleted, it is made again"),
+    Setting(
+        "ASSISTANT_DATA",
+        "data",
+        "folder for the index and the model files, which are made again when deleted, the conversations and your questions",
+    ),
     Setting(
         "ASSISTANT_HOST", "127.0.0.1", "address to listen on; anything but loopback is refused, put a proxy with a login in front"
     ),
@@ -53,6 +57,11 @@ SETTINGS = (
     Setting("ASSISTANT_CURRENCY", "USD", "the currency of these prices"),
     Setting("ASSISTANT_THREADS", "0", "threads for the models; 0 means one for each core"),
     Setting("ASSISTANT_UPLOAD_MB", "50", "largest file accepted, in megabytes"),
+    Setting(
+        "ASSISTANT_USER_HEADER",
+        "",
+        "header in which a login proxy in front names who asks, such as `X-Forwarded-User`; each then has conversations of their own",
+    ),
     Setting("ASSISTANT_PASSWORDS", "", "passwords to try on encrypted documents, separated by commas"),
 )
 
@@ -83,6 +92,12 @@ class Settings:
     price_out: float | None = None
     currency: str = SETTINGS_DEFAULTS["ASSISTANT_CURRENCY"]
     passwords: tuple[str, ...] = field(default=(), repr=False)
+    user_header: str = ""
+
+    @property
+    def uploads(self) -> Path:
+        """Where uploaded files lie until they are in the corpus folder."""
+        return self.data / "uploads"
 
     @property
     def embedded(self) -> bool:
@@ -166,6 +181,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         price_in=_price(env, "ASSISTANT_PRICE_IN"),
         price_out=_price(env, "ASSISTANT_PRICE_OUT"),
         currency=text("ASSISTANT_CURRENCY")[:12],
+        user_header=text("ASSISTANT_USER_HEADER").strip(),
         passwords=tuple(filter(None, map(str.strip, text("ASSISTANT_PASSWORDS").split(",")))),
     )
 

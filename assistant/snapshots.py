@@ -15,6 +15,7 @@ from assistant.grounding import Citation, Statement, count_line
 from assistant.instructions import count_let_through, count_unread
 from assistant.reading import Plan
 from assistant.retrieval import Hit, leans
+from assistant.scope import EVERYWHERE, Scope
 from assistant.sentences import split_sentences
 from assistant.settings import Level
 from assistant.turns import About, Turn
@@ -50,6 +51,16 @@ _HALF = re.compile(
 )
 
 State = Literal["waiting", "reading", "writing", "done", "stopped", "failed"]
+Thumb = Literal["up", "down"]
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What the reader thought of an answer. `question` is the id of the golden question that was made of it, if one was."""
+
+    thumb: Thumb
+    comment: str = ""
+    question: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,8 +75,11 @@ class Answer:
     went wrong, and `unread` counts sentences of the passages that give orders to the model and so were kept from it
     and from an answer without a model.
     `progress` is the part being read and of how many, when all is too much for one prompt. `quoted` says that the text is
-    sentences of the documents, picked without a language model.
-    `read` counts the passages the model read, `usage` what that cost. Times are in seconds since the question
+    sentences of the documents, picked without a language model. `unfinished` says that the model can go on with it: it was
+    stopped, broke off, or ran into its length limit. `follow_ups` are questions to ask next, which come after the last snapshot.
+    `feedback` is what the reader thought of it, None until they said so.
+    `scope` is what the question was limited to, and `asked` the question as it was searched, when it named that itself.
+    `read` counts the passages the model read, `read_chunks` holds the ids of their chunks, `usage` what that cost. Times are in seconds since the question
     came, None until it happened; `seconds_thinking` is how long the model reasoned.
     """
 
@@ -85,12 +99,18 @@ class Answer:
     note: str = ""
     unread: int = 0
     quoted: bool = False
+    unfinished: bool = False
+    follow_ups: tuple[str, ...] = ()
+    scope: Scope = EVERYWHERE
+    asked: str = ""
     read: int = 0
+    read_chunks: tuple[str, ...] = ()
     usage: Usage | None = None
     seconds_thinking: float | None = None
     seconds_to_passages: float | None = None
     seconds_to_first_token: float | None = None
     seconds: float | None = None
+    feedback: Feedback | None = None
 
     @property
     def final(self) -> bool:
@@ -117,10 +137,10 @@ class Answer:
         """Return this snapshot as the final one of an answer that the reader stopped, without a word or number half written."""
         half = None if self.text.count("```") % 2 else _HALF.search(self.text)
         if half is None:
-            return replace(self, state="stopped", note="Stopped.")
+            return replace(self, state="stopped", note="Stopped.", unfinished=bool(self.text) and not self.quoted)
         text = f"{self.text[: half.start()]}…"
         whole = tuple(statement for statement in self.statements if statement.end <= half.start())
-        return replace(self, text=text, statements=whole, state="stopped", note="Stopped.")
+        return replace(self, text=text, statements=whole, state="stopped", note="Stopped.", unfinished=not self.quoted)
 
 
 def is_guess(answer: Answer, written: Written, plan: Plan | None, level: Level) -> bool:
@@ -145,6 +165,14 @@ def refusal(answer: Answer, collection: Collection, filter: Filter) -> Answer:
     named = ", ".join(f'"{word}"' for word in words)
     text = f"{REFUSAL} Nowhere in them: {named}." if words else REFUSAL
     return replace(answer, text=text, citations=(), statements=(), refused=True, unknown_words=words)
+
+
+def limited(answer: Answer, question: str, asked: str, scope: Scope) -> Answer:
+    """Return the answer to `asked` as that to `question`, which was limited to `scope`; a refusal says so."""
+    text = answer.text
+    if scope and answer.final and answer.refused and text.startswith(REFUSAL):
+        text = f"{text} Only {scope.line} was searched."
+    return replace(answer, question=question, asked="" if asked == question else asked, scope=scope, text=text)
 
 
 def grown(answer: Answer, output: Output, now: float) -> Answer:
@@ -176,7 +204,8 @@ def finished(answer: Answer, written: Written, refused: bool, plan: Plan | None 
         if let_through
         else ""
     )
-    return replace(answer, state="done", note=_line(plan.note if plan else "", written.note, orders, mentions), unread=unread)
+    note = _line(plan.note if plan else "", written.note, orders, mentions)
+    return replace(answer, state="done", note=note, unread=unread, unfinished=written.cut)
 
 
 def _counted(sentences: int) -> str:
@@ -206,7 +235,7 @@ def sound(answer: Answer, level: Level) -> Answer:
 def failed(answer: Answer, failure: str, about: About, turns: Sequence[Turn], level: Level) -> Answer:
     """Return the last snapshot when the model failed: with what it wrote, or else with sentences of the passages."""
     if answer.text:
-        return replace(answer, state="failed", note=f"{failure} What was written so far is kept.")
+        return replace(answer, state="failed", note=f"{failure} What was written so far is kept.", unfinished=True)
     without_model = quoted(answer, about, turns, level)
     if without_model.refused:  # the model might have found more
         return replace(answer, state="failed", note=failure)

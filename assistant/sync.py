@@ -10,19 +10,18 @@ from collections.abc import Collection as Container
 from concurrent.futures import Future
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar, cast
 
-from assistant.adding import check_corpus, check_folders, lack_of_space, passed_over, place, sources
+from assistant.adding import check_corpus, check_folders, id_of, lack_of_space, passed_over, place, sources
 from assistant.addresses import PART, forget, keep
 from assistant.catalog import Catalog, Cut, FileEntry, FileState
 from assistant.changes import Changes, content_key
 from assistant.collection import EMBED_BATCH, Collection
 from assistant.cross_encoder import load_reranker
-from assistant.documents import Document, clean_line, has_tesseract
+from assistant.documents import Document, Loaded, clean_line, has_tesseract
 from assistant.embedding import BUNDLED, Embedder, load_embedder
 from assistant.errors import DocumentError, UserError
 from assistant.folder import Listing, compare, disk_of, file_digest, file_state, list_folder
@@ -284,7 +283,12 @@ class Corpus(Collection):
         files = [(id, paths[id], state) for id, state in changes.read.items()]
         group: list[Read] = []
         size = 0
-        for read in read_ahead(files, partial(self._sandbox.load, stop=self._stop), [self._stop, self._closing]):
+
+        def load(path: Path, id: str) -> Loaded:
+            report.begin(id)
+            return self._sandbox.load(path, id, stop=self._stop)
+
+        for read in read_ahead(files, load, [self._stop, self._closing]):
             if read is None or size >= _TOGETHER:  # None: the next file takes a while
                 if group:
                     yield group
@@ -385,7 +389,7 @@ class Corpus(Collection):
             while self._answers and not self._stopping() and time.monotonic() < self._patient_until:
                 self._quiet.wait(0.2)
 
-    def _path(self, id: str) -> Path:
+    def path(self, id: str) -> Path:
         """Return where the file called `id` is; a name that can't be shown is another on the disk."""
         path = self.settings.corpus / id
         return list_folder(self.settings.corpus).paths.get(id, path) if "\ufffd" in id else path
@@ -401,6 +405,11 @@ class Corpus(Collection):
         while some := list(islice(found, _ADDED_TOGETHER)):
             yield from self._add_some(some)
         yield from filter(None, (passed_over(path, self.settings) for path in paths))
+
+    def add_as(self, files: Sequence[tuple[Path, str]]) -> Iterator[FileResult]:
+        """Copy files into the corpus folder, each under the path that is given with it, and index them, as `add` does."""
+        for first in range(0, len(files), _ADDED_TOGETHER):
+            yield from self._add_some([(path, id_of(name)) for path, name in files[first : first + _ADDED_TOGETHER]])
 
     def _add_some(self, some: Sequence[tuple[Path, str]]) -> list[FileResult]:
         def adding() -> list[FileResult]:  # another sync must not take them, or they would be missing in the report of this one
@@ -448,6 +457,35 @@ class Corpus(Collection):
             return FileResult(id, False, report.problem or "it was fetched, and is indexed by the next sync")
         return indexed or FileResult(id, True, "is there already, unchanged")
 
+    def read_again(self, id: str) -> FileResult:
+        """Read a document again, with all that lies in its file, and embed it again. What is indexed of it is found until then.
+
+        Raises `UserError` when there is none called `id`, or its file is gone.
+        """
+        known = self.catalog.files()
+        document = self.catalog.document(id)
+        file = id if id in known else document.file or id if document else ""
+        if file not in known:
+            raise UserError(f"There is no document called {clean_line(id)!r} any more.")
+        file = known[file].same_as or file
+        if not self.path(file).exists():
+            raise UserError(f"{clean_line(file)} is not in the corpus folder any more: sync to take it out of the index.")
+
+        def reading() -> Report:
+            self.catalog.forget_states([file])
+            report = self._sync_some({file})
+            chunks = [chunk for document in self.catalog.documents_in(file) for chunk in self.catalog.chunks_of(document)]
+            for first in range(0, len(chunks), EMBED_BATCH):
+                self.embed_again(chunks[first : first + EMBED_BATCH])
+            with self._writing:
+                self.index.catch_up()
+            return report
+
+        report = self._soon(reading)
+        if result := next((result for result in report.results if result.id == file), None):
+            return result
+        return FileResult(file, False, report.problem or "it changed while it was read: the next sync reads it")
+
     def remove(self, id: str) -> list[str]:
         """Delete a file from the corpus folder with its documents from the index; returns those of the same content, which stay.
 
@@ -464,12 +502,14 @@ class Corpus(Collection):
                 )
             raise UserError(f"There is no document called {clean_line(id)!r}: 'assistant list' shows their names.")
         with self._writing:
+            if id not in self.catalog.files():
+                raise UserError(f"{clean_line(id)} was removed just now by somebody else.")
             try:
-                self._path(id).unlink(missing_ok=True)
+                self.path(id).unlink(missing_ok=True)
             except OSError as error:
                 raise UserError(f"{clean_line(id)} can't be deleted ({error.strerror or error}).") from None
             copies = [
-                entry for entry in known.values() if entry.same_as == id and not entry.reason and self._path(entry.path).exists()
+                entry for entry in known.values() if entry.same_as == id and not entry.reason and self.path(entry.path).exists()
             ]
             self.catalog.rearrange({id: copies[0]} if copies else {}, [] if copies else [id])
             self.flush()

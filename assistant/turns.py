@@ -103,7 +103,12 @@ class Turn:
     @property
     def plain(self) -> str:
         """The answer without marks and lists of sources; "not answered" when there was none."""
-        return _MARK.sub("", _SOURCES.sub("", self.answer)).strip() if self.answered else "not answered"
+        return without_marks(self.answer).strip() if self.answered else "not answered"
+
+
+def without_marks(text: str) -> str:
+    """Return the text of an answer without marks and lists of sources."""
+    return _MARK.sub("", _SOURCES.sub("", text))
 
 
 class Retelling(Grounding):
@@ -264,6 +269,12 @@ def live(turns: Sequence[Turn], catalog: Catalog) -> list[Turn]:
         turn = replace(turn, elsewhere=others) if len(others) < len(turn.elsewhere) else turn
         current.append(turn if len(kept) == len(turn.citations) else replace(turn, answer=turn.plain, citations=(), statements=()))
     return current
+
+
+def present(hits: Sequence[Hit], catalog: Catalog) -> tuple[Hit, ...]:
+    """Return those of `hits` whose passages are still there."""
+    there = {chunk.id for chunk in catalog.chunks([part.id for hit in hits for part in hit.parts])}
+    return tuple(hit for hit in hits if all(part.id in there for part in hit.parts))
 
 
 def told(question: str, about: About, turns: Sequence[Turn], room: int, count: Count) -> list[Turn]:

@@ -15,13 +15,15 @@ class Written:
     """`text` as the reader gets it, still without our marks; empty when there is no answer, and `failure` says why.
 
     `whole` is False when its last sentence is unfinished and so must get no mark. `refused` says that it is a refusal and
-    nothing else, `code` that it is a block of code, which nothing can be looked up for. `note` tells what was wrong.
+    nothing else, `code` that it is a block of code, which nothing can be looked up for, `cut` that the model would have gone
+    on. `note` tells what was wrong.
     """
 
     text: str
     whole: bool
     refused: bool
     code: bool
+    cut: bool
     failure: str
     note: str
 
@@ -47,7 +49,7 @@ def settle(output: Output, question: str, failure: str = "") -> Written:
     repeated = repeats(output)
     text = without_refusals(once(tidy(once(output.text), question, final=True)))
     if not text:
-        return Written("", True, False, False, failure or (_REPEATED_THOUGHTS if repeated else EMPTY), "")
+        return Written("", True, False, False, False, failure or (_REPEATED_THOUGHTS if repeated else EMPTY), "")
     broken = bool(failure) or output.cut or repeated or breaks_off(text)
     shown = with_ellipsis(text) if broken else text
     notes = (
@@ -58,7 +60,8 @@ def settle(output: Output, question: str, failure: str = "") -> Written:
         (output.damaged, "Parts of the model's reply were damaged and are left out."),
     )
     note = " ".join(line for true, line in notes if true)
-    return Written(shown, shown == text, is_refusal(text), is_code(text), failure, note)
+    cut = broken and not repeated
+    return Written(shown, shown == text, is_refusal(text), is_code(text), cut, failure, note)
 
 
 def once(text: str) -> str:

@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from assistant.abstention import load_fitted
 from assistant.answer import ask
 from assistant.chat_model import ChatModel, Output
 from assistant.collection import Collection
+from assistant.documents import clean_line
 from assistant.errors import ModelError, UserError
 from assistant.filters import EVERYTHING, Filter
 from assistant.prompt import count_tokens
@@ -29,10 +30,11 @@ from assistant.settings import Settings
 from assistant.snapshots import Answer
 from eval.answer_sets import AnswerQuestion, AnswerSet
 from eval.datasets import GoldSpan
+from eval.progress import Watch, tracked
 from eval.runs import RunHit
 
 # Modules of the app that can't change an answer, and what is fitted on answers.
-_EDGES = {"cli.py", "doctor.py", "sync.py", "settings.py", "usage.py", "abstention.json"}
+_EDGES = {"cli.py", "conversations.py", "doctor.py", "sync.py", "settings.py", "usage.py", "abstention.json"}
 # Settings that can't change an answer.
 _PLACES = {"corpus", "data", "host", "port", "api_key", "threads", "upload_mb", "price_in", "price_out", "currency"}
 _MARK = re.compile(r"\s*\[(?:\d+\??|\?)\]")
@@ -56,7 +58,8 @@ class AnswerRow:
     """What the app answered to one question. `draft` is what the model wrote, also when the app refused.
 
     `features` are what the refusal was decided by (`assistant.abstention`), none when it wasn't. Times are in seconds; that to the first token is None when
-    the model was not asked. `elsewhere` holds the values of other documents that the reader was told of.
+    the model was not asked. `elsewhere` holds the values of other documents that the reader was told of, `quotes` the texts of
+    the citations, none in answers that were kept before there were these.
     """
 
     id: str
@@ -74,6 +77,11 @@ class AnswerRow:
     prompt_tokens: int
     answer_tokens: int
     elsewhere: tuple[str, ...] = ()
+    quotes: tuple[str, ...] = ()
+
+
+class MadeWay(Exception):
+    """An answer was left off because somebody else asks: the question has to be asked again."""
 
 
 class NotedModel(ChatModel):
@@ -116,26 +124,29 @@ def collect(
     settings: Settings,
     fresh: bool = False,
     only: Callable[[str], Filter] = lambda id: EVERYTHING,
+    watch: Watch | None = None,
 ) -> list[AnswerRow]:
     """Return the answers to the first `limit` questions, in order; those kept by an earlier run aren't asked again.
 
     `only` tells by a question's id which documents it is asked of. An answer that the model failed at counts, but isn't kept: the next run asks again. `fresh` forgets what was kept.
+    `watch` is told how far it is.
     Raises `UserError` when the model can't be loaded or fails three times in a row.
     """
-    from tqdm import tqdm
-
     path = rows_file(answer_set, collection, settings)
     if fresh:
         path.unlink(missing_ok=True)
     rows = {row.id: row for row in _stored(path)}
     asked = answer_set.questions[:limit]
     missing = [question for question in asked if question.id not in rows]
-    if rows and missing:
+    if rows and missing and watch is None:
         print(f"  {len(asked) - len(missing):,} of {len(asked):,} answers are there from an earlier run", file=sys.stderr)
     failed = 0
-    with _appending(path) as append, tqdm(missing, desc="  answering", unit=" questions", leave=False) as bar:
-        for question in bar:
-            row = ask_one(question, collection, model, settings, only(question.id))
+    with _appending(path) as append:
+        for question in tracked(missing, "answering", "questions", watch, len(asked) - len(missing)):
+            row = None
+            while row is None:
+                with suppress(MadeWay):
+                    row = ask_one(question, collection, model, settings, only(question.id))
             rows[row.id] = row
             if row.state == "failed":
                 failed += 1
@@ -189,6 +200,7 @@ def ask_one(
         prompt_tokens=prompt_tokens,
         answer_tokens=answer_tokens,
         elsewhere=tuple(other.value for other in answer.elsewhere),
+        quotes=tuple(clean_line(cited.quote, _HIT_TEXT) for cited in answer.citations),
     )
 
 
@@ -283,6 +295,7 @@ def _stored(path: Path) -> Iterator[AnswerRow]:
                     "statements": tuple(RowStatement(**each) for each in raw["statements"]),
                     "passages": tuple(RunHit(**each) for each in raw["passages"]),
                     "elsewhere": tuple(raw.get("elsewhere", ())),
+                    "quotes": tuple(raw.get("quotes", ())),
                 }
             )
         except (ValueError, KeyError, TypeError):

@@ -13,11 +13,12 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from assistant.documents import Document
 from assistant.errors import UserError
 from assistant.settings import Settings
 from assistant.turns import Turn
 from eval.datasets import Dataset, EvalQuestion, GoldSpan, identified, json_lines, load_corpus, load_dataset, text_field
-from eval.golden_questions import golden_files, load_golden
+from eval.golden_questions import golden_files, load_golden, own_questions
 
 Kind = Literal["answerable", "partial", "unanswerable"]
 Style = Literal["span", "written", "long"]
@@ -101,13 +102,14 @@ def load_answer_set(folder: Path, half: Half = "held back") -> AnswerSet:
     return AnswerSet(dataset, _in_order(questions), sample, notes)
 
 
-def golden_answer_set(settings: Settings) -> AnswerSet:
-    """Return the user's corpus with all questions of `eval/golden/` about it, the unanswerable ones too.
+def golden_answer_set(settings: Settings, documents: Sequence[Document] = ()) -> AnswerSet:
+    """Return the user's corpus with all questions about it, the unanswerable ones too.
 
-    Raises `UserError` when the corpus holds no documents or no question about it is left.
+    The corpus folder is read unless `documents` are given. Raises `UserError` when there are no documents or no question
+    about them is left.
     """
-    documents, unreadable = load_corpus(settings)
-    golden, notes = load_golden(golden_files(), documents)
+    documents, unreadable = (documents, []) if documents else load_corpus(settings)
+    golden, notes = load_golden(golden_files(own=own_questions(settings)), documents)
     questions = [
         AnswerQuestion(
             question.id,

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="a BEIR folder with answers.jsonl, mtRAG's tasks.jsonl, or gold spans in questions.jsonl",
     )
-    which.add_argument("--corpus", action="store_true", help="your corpus folder with the questions in eval/golden/")
+    which.add_argument("--corpus", action="store_true", help="your corpus folder with your questions about it")
     parser.add_argument(
         "--limit", type=int, metavar="N", help="ask the first N of the fixed order (default 200; 100 of dialogues; all of yours)"
     )
@@ -124,10 +124,13 @@ def make_run(
                     "gold": list(question.golds),
                     "answer": row.text[:_OPENING],
                     "refused": row.refused,
+                    "failure": row.note if row.state == "failed" else "",
                     "citations": [f"{span.document}[{span.start}:{span.end}]" for span in row.citations],
+                    "quotes": list(row.quotes),
                     "seconds_to_first_token": row.seconds_to_first_token,
                     "seconds": row.seconds,
                 },
+                answer_set.dataset.beginnings(question.evidence),
             )
             for question, row, score in zip(questions, rows, scores, strict=True)
         ),

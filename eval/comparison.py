@@ -59,20 +59,26 @@ class Comparison:
         return self.significant and self.bootstrap.mean < 0
 
 
-def compare(a: Run, b: Run, measure: str | None = None) -> Comparison:
+def compare(a: Run, b: Run, measure: str | None = None, across: bool = False) -> Comparison:
     """Compare run `b` with run `a` by `measure`, by default the main one.
 
-    Questions that lack the measure in one of the runs take no part, such as those refused for how their answers cite.
+    With `across` the documents and questions of a set may have changed in between: what is compared are the questions of
+    which the same is expected in both, and the others are those that the other run lacks. Questions that lack the measure in one of the runs take no part, such as those refused for how their answers cite.
     Raises `UserError` when they can't be compared: other data, another depth, an unknown measure, no
     question in common, or a run that says two things about one question.
     """
-    if a.data != b.data:
+    if a.data != b.data and not (across and a.set == b.set):
         raise UserError(
             f"The runs are about different data: {one_line(a.set)} ({one_line(a.data)}) and {one_line(b.set)} ({one_line(b.data)}). "
             "Measure both on the same documents and judgements."
         )
     name = _measure(a, b, measure)
     before, after = _by_id(a), _by_id(b)
+    if a.data != b.data:
+        changed_since = {id for id in before.keys() & after.keys() if _wanted(before[id]) != _wanted(after[id])}
+        before, after = (
+            {id: question for id, question in questions.items() if id not in changed_since} for questions in (before, after)
+        )
     common = sorted(before.keys() & after.keys())
     if not common:
         raise UserError(f"The runs have no question in common ({len(before):,} and {len(after):,} questions).")
@@ -116,6 +122,11 @@ def _by_id(run: Run) -> dict[str, RunQuestion]:
     return questions
 
 
+def _wanted(question: RunQuestion) -> tuple[object, ...]:
+    """Return what makes a question the same in two runs: its words and what is expected."""
+    return question.text, sorted(question.expected or question.relevant), question.answer.get("gold"), question.answer.get("kind")
+
+
 def _value(question: RunQuestion, measure: str, run: Run) -> float:
     value = question.measures.get(measure, math.nan)
     if not math.isfinite(value):
@@ -148,6 +159,12 @@ def rank(question: RunQuestion, relevant: str) -> int:
             if hit.document == document and hit.start < end and start < hit.end:
                 return position
     return 0
+
+
+def place_of(relevant: str) -> str:
+    """Return the document that something relevant lies in."""
+    span = _SPAN.fullmatch(relevant)
+    return span[1] if span else relevant
 
 
 def differences(a: Run, b: Run) -> dict[str, tuple[str, str]]:

@@ -3,17 +3,20 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from assistant.documents import Document, clean_line, corpus_files, load_document
+from assistant.catalog import Catalog
+from assistant.documents import Document, clean_line, corpus_files, load_file
 from assistant.errors import DocumentError, UserError
 from assistant.settings import Settings
 
 _GRADE = re.compile(r"[+-]?\d{1,3}")
 _MAX_BYTES = 500_000_000
+_BEGINNING = 300  # characters
 _TURN = re.compile(r"^\|user\|:\s*", re.MULTILINE)
 
 
@@ -59,6 +62,14 @@ class Dataset:
     def by_span(self) -> bool:
         """Whether the questions name spans of characters, not whole documents."""
         return any(question.spans for question in self.questions)
+
+    @cached_property
+    def _texts(self) -> dict[str, str]:
+        return {document.id: document.text for document in self.documents}
+
+    def beginnings(self, spans: Iterable[GoldSpan]) -> tuple[str, ...]:
+        """Return the beginning of the text of each span."""
+        return tuple(self._texts[span.document][span.start : min(span.end, span.start + _BEGINNING)] for span in spans)
 
     @property
     def digest(self) -> str:
@@ -220,10 +231,11 @@ def _qrels(folder: Path, known: set[str]) -> tuple[dict[str, dict[str, int]], in
 
 def load_documents(folder: Path, max_bytes: int = _MAX_BYTES) -> tuple[list[Document], list[str]]:
     """Return the documents in `folder`, as the app reads them, and a line for each that can't be read or is too large."""
-    documents, notes = [], []
+    documents: list[Document] = []
+    notes = []
     for id, path in corpus_files(folder):
         try:
-            documents.append(load_document(path, id, max_bytes))
+            documents += load_file(path, id, max_bytes).documents
         except (DocumentError, RecursionError) as error:
             reason = str(error) if isinstance(error, DocumentError) else "it is nested too deeply"
             notes.append(f"{clean_line(id)} left out: {reason}")
@@ -240,6 +252,18 @@ def load_corpus(settings: Settings) -> tuple[list[Document], list[str]]:
         why = f" that can be read ({notes[0]})" if notes else ""
         raise UserError(f"There are no documents{why} in {folder}: add some, or set ASSISTANT_CORPUS to your documents.")
     return documents, notes
+
+
+def catalogued(catalog: Catalog, wanted: Container[str]) -> list[Document]:
+    """Return the documents of a catalogue, in the order of `load_corpus`; only those that are `wanted` have their texts."""
+    outlines = sorted(catalog.outlines(), key=lambda document: (_walked(document.file), document.id))
+    return [catalog.document(one.id) or one if one.id in wanted else one for one in outlines]
+
+
+def _walked(file: str) -> list[tuple[bool, str]]:
+    """Return what sorts files as a walk meets them: those of a folder before the folders in it."""
+    *folders, name = file.split("/")
+    return [*((True, folder) for folder in folders), (False, name)]
 
 
 def _span_dataset(folder: Path, path: Path) -> Dataset:

@@ -11,9 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from json import dumps
 from pathlib import Path
-from typing import Any
 
 from assistant.chat_model import ChatModel
 from assistant.chunking import Chunk, chunk_document
@@ -23,8 +21,8 @@ from assistant.errors import ModelError, UserError
 from assistant.settings import Settings, load_settings, stay_offline
 from eval.datasets import identified, load_corpus, text_field
 from eval.drafts import Draft, as_words, draft_messages, is_whole, read_reply, spread
-from eval.golden_questions import GOLDEN, golden_files
-from eval.runs import write_whole
+from eval.golden_questions import golden_files, own_questions
+from eval.own_questions import append_row
 
 _TRIES = 3  # chunks asked about for each draft that is wanted
 _FAILURES = 2  # replies in a row without an answer after which the model is given up
@@ -33,11 +31,13 @@ _FAILURES = 2  # replies in a row without an answer after which the model is giv
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `eval generate`."""
     parser.add_argument("--count", type=int, default=20, metavar="N", help="how many drafts (1 to 1000, default 20)")
-    parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="where they go (default eval/golden/mine.jsonl, for those you keep)"
-    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="where they go (default eval/questions.jsonl in the data folder)")
     parser.add_argument("--seed", type=int, metavar="S", help="the same number draws the same passages again")
-    parser.add_argument("--yes", action="store_true", help="don't ask: write all to --out, marked as drafts, to be looked through")
+    parser.add_argument(
+        "--yes",
+        action="store_true",
+        help="don't ask: write all as drafts, to be looked through, in the app under Evaluation for example",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -47,10 +47,13 @@ def run(options: argparse.Namespace) -> int:
     if not 1 <= options.count <= 1000:
         raise UserError(f"--count is {options.count}: it must be between 1 and 1000.")
     ask = sys.stdin.isatty() and sys.stdout.isatty() and not options.yes
-    if not ask and options.out is None:
-        raise UserError("Nobody can be asked which drafts to keep: name a file for them with --out, or run it in a terminal.")
-    target = _checked(options.out or GOLDEN / "mine.jsonl")
-    known = _known({*golden_files(), target})
+    if not ask and options.out is None and not options.yes:
+        raise UserError(
+            "Nobody can be asked which drafts to keep: give --yes to review them in the app, name a file with --out, or run it in a terminal."
+        )
+    own = own_questions(settings)
+    target = _checked(options.out or own)
+    known = _known({*golden_files(own=own), target})
     chunks = _chunks(settings, options.seed)[: options.count * _TRIES]
     drafts: list[Draft] = []
 
@@ -68,7 +71,12 @@ def run(options: argparse.Namespace) -> int:
             print("eval: no draft came of it; another model may do better (ASSISTANT_CHAT_MODEL).", file=sys.stderr)
         return code or 1
     if not ask:
-        print(f"{len(drafts)} drafts are in {target}. Delete the bad lines, and '\"draft\": true' from the good ones.")
+        look = (
+            "Review them in the app, under Evaluation"
+            if target == own
+            else "Delete the bad lines, and '\"draft\": true' from the good ones"
+        )
+        print(f"{len(drafts)} drafts are in {target}. {look}.")
         return code
     kept = review(drafts, target, known)
     print(
@@ -193,20 +201,6 @@ def _decide(draft: Draft, known: set[str]) -> Draft | None:
             elif text:
                 draft = replace(draft, question=text)
                 known.add(as_words(text))
-
-
-def append_row(path: Path, row: dict[str, Any]) -> None:
-    """Add a line to the file at `path`, which is whole at every moment, with the line or without."""
-    path = path.resolve()
-    try:
-        before = path.read_text(encoding="utf-8") if path.exists() else ""
-        if before and not before.endswith("\n"):
-            before += "\n"
-        write_whole(path, (before + dumps(row, ensure_ascii=False) + "\n").encode())
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{path} can't be written ({getattr(error, 'strerror', None) or error}): name another with --out."
-        ) from None
 
 
 def _checked(target: Path) -> Path:

@@ -1,8 +1,10 @@
-"""Questions about the user's own corpus, kept in `eval/golden/*.jsonl` and checked against it when they are read.
+"""Questions about the user's own corpus, checked against it when they are read.
 
-One JSON object a line: `_id`, `text` (the question), then either `evidence`, a list of `document` (its id) and
-`quote` (its words, verbatim) that holds every place which answers the question or a part of it, with a short
-`answer` if there is one; or `"unanswerable": true`. A line with `"draft": true` doesn't count yet.
+They are kept in `eval/questions.jsonl` of the data folder (`own_questions.py`); `eval/golden/*.jsonl` holds those that come
+with the starter corpus. One JSON object a line: `_id`, `text` (the question), then either `evidence`, a list of `document`
+(its id) and `quote` (its words, verbatim) that holds every place which answers the question or a part of it, with a short
+`answer` if there is one; or `"unanswerable": true`. A quote that stands in its document several times may have `start`, the
+character at which the right one begins. A line with `"draft": true` doesn't count yet.
 """
 
 import re
@@ -10,14 +12,19 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from assistant.documents import Document, clean_line
 from assistant.errors import UserError
+from assistant.settings import Settings
 from eval.datasets import EvalQuestion, GoldSpan, identified, text_field
 
 GOLDEN = Path(__file__).parent / "golden"
 _QUOTE_LENGTH = 60  # characters of a quote in a message
+
+
+class NoQuestions(UserError):
+    """No question holds for the documents."""
 
 
 @dataclass(frozen=True)
@@ -42,18 +49,37 @@ class GoldenQuestion:
         return EvalQuestion(self.id, self.text, {span.document: 1 for span in self.spans}, self.spans)
 
 
-def find_quote(text: str, quote: str) -> tuple[int, int] | None:
-    """Return the span of `quote` in `text`, any run of white space taken for any other; None when it isn't there."""
+def find_quote(text: str, quote: str, start: int = 0) -> tuple[int, int] | None:
+    """Return the span of `quote` in `text`, any run of white space taken for any other; None when it isn't there.
+
+    Where it stands several times, the span that begins at `start` is taken, or else the first.
+    """
     words = quote.split()
-    found = re.search(r"\s+".join(re.escape(word) for word in words), text) if words else None
+    if not words:
+        return None
+    pattern = re.compile(r"\s+".join(re.escape(word) for word in words))
+    found = (pattern.match(text, start) if start > 0 else None) or pattern.search(text)
     return found.span() if found else None
 
 
-def golden_files(queries: Path | None = None, folder: Path = GOLDEN) -> list[Path]:
-    """Return the files of questions: `queries`, by path or by its name in `folder`, or else all in `folder`."""
+def own_questions(settings: Settings) -> Path:
+    """Return where the user's own questions are."""
+    return settings.data / "eval" / "questions.jsonl"
+
+
+def golden_files(queries: Path | None = None, folder: Path = GOLDEN, own: Path | None = None) -> list[Path]:
+    """Return the files of questions: all in `folder` and the user's `own`, or only `queries`, by path or by its name in `folder`."""
     if queries is None:
-        return sorted(folder.glob("*.jsonl"))
+        return [*sorted(folder.glob("*.jsonl")), *([own] if own is not None and own.is_file() else [])]
+    if own is not None and queries.name == own.name and not queries.is_file():
+        return [own]
     return [queries if queries.is_file() else folder / queries]
+
+
+def named_documents(files: Sequence[Path]) -> set[str]:
+    """Return the ids of the documents that the questions in `files` name; raises as `load_golden` does."""
+    rows = [(f"{path}, line {number}", row) for path in files for number, _, row in identified(path)]
+    return {place.document for where, row in rows for place in _evidence(row, where)}
 
 
 def load_golden(files: Sequence[Path], documents: Sequence[Document]) -> tuple[list[GoldenQuestion], list[str]]:
@@ -86,7 +112,7 @@ def load_golden(files: Sequence[Path], documents: Sequence[Document]) -> tuple[l
                 unanswerable.append(GoldenQuestion(id, text))
             else:
                 answerable += 1
-                if not all(document in by_id for document, _ in evidence):
+                if not all(place.document in by_id for place in evidence):
                     left_out["questions about documents that are not in the corpus left out"] += 1
                     continue
                 known = True
@@ -102,13 +128,23 @@ def load_golden(files: Sequence[Path], documents: Sequence[Document]) -> tuple[l
     if not questions:
         where = ", ".join(str(path) for path in files) or str(GOLDEN)
         why = f" ({'; '.join(notes[:3])})" if notes else ""
-        raise UserError(f"No question in {where} holds for your documents{why}: 'python -m eval generate' makes some.")
+        raise NoQuestions(
+            f"No question in {where} holds for your documents{why}: keep some in the app, or 'python -m eval generate' makes some."
+        )
     return questions, notes
 
 
-def _evidence(row: Mapping[str, Any], place: str) -> list[tuple[str, str]]:
-    """Return (document, quote) of each piece of evidence; nothing for a question that is marked unanswerable."""
+class _Place(NamedTuple):
+    document: str
+    quote: str
+    start: int
+
+
+def _evidence(row: Mapping[str, Any], place: str) -> list[_Place]:
+    """Return each piece of evidence; nothing for a question that is marked unanswerable, and for a draft that has none yet."""
     unanswerable, items = row.get("unanswerable", False), row.get("evidence", [])
+    if row.get("draft") is True and not items:
+        return []
     if not isinstance(unanswerable, bool) or not isinstance(items, list) or bool(items) == unanswerable:
         raise UserError(f"{place}: either 'evidence' with at least one quote is expected, or 'unanswerable': true.")
     pairs = []
@@ -116,17 +152,16 @@ def _evidence(row: Mapping[str, Any], place: str) -> list[tuple[str, str]]:
         document, quote = (item.get("document"), item.get("quote")) if isinstance(item, dict) else (None, None)
         if not (isinstance(document, str) and isinstance(quote, str) and quote.strip()):
             raise UserError(f"{place}: each 'evidence' must have the texts 'document' and 'quote'.")
-        pairs.append((document, quote))
+        start = item.get("start", 0)
+        pairs.append(_Place(document, quote, start if isinstance(start, int) else 0))
     return pairs
 
 
-def _spans(
-    evidence: Sequence[tuple[str, str]], by_id: Mapping[str, Document]
-) -> tuple[tuple[GoldSpan, ...], list[tuple[str, str]]]:
+def _spans(evidence: Sequence[_Place], by_id: Mapping[str, Document]) -> tuple[tuple[GoldSpan, ...], list[tuple[str, str]]]:
     """Return where the quotes stand, and (document, start of the quote) of those that aren't there."""
     spans, missing = [], []
-    for document, quote in evidence:
-        found = find_quote(by_id[document].text, quote)
+    for document, quote, start in evidence:
+        found = find_quote(by_id[document].text, quote, start)
         if found is None:
             missing.append((clean_line(document), clean_line(quote, _QUOTE_LENGTH)))
         else:

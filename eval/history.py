@@ -3,12 +3,12 @@
 import argparse
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from assistant.errors import UserError
 from assistant.settings import load_settings
@@ -19,6 +19,7 @@ _LINES = 10  # drawn at most: more can't be told apart
 _MARKERS = "osD^vPX<>*"
 # Okabe and Ito's colours, which people with any colour vision can tell apart, and two greys.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#a6a000", "#777777", "#8c564b")
+_DARK_COLOURS = ("#4aa8e0", "#f0883e", "#2fc79a", "#e6a3c8", "#f5b93d", "#8fd0f5", "#f1f5f9", "#d8d24a", "#a3a3a3", "#c79b90")
 _drawing = threading.Lock()  # matplotlib shares its fonts among figures
 
 
@@ -33,6 +34,7 @@ class Point:
     measure: str
     value: float
     questions: int
+    run: str = ""  # its name
 
     @property
     def label(self) -> str:
@@ -43,7 +45,8 @@ class Point:
 def points(run: Run) -> dict[str, Point]:
     """Return a point for each measure of `run`, the main one first."""
     return {
-        name: Point(run.asked, run.mode, run.k, run.moment, name, value, len(run.questions)) for name, value in run.measures.items()
+        name: Point(run.asked, run.mode, run.k, run.moment, name, value, len(run.questions), run.name)
+        for name, value in run.measures.items()
     }
 
 
@@ -51,7 +54,7 @@ def points(run: Run) -> dict[str, Point]:
 def _stored(path: Path, changed: int, size: int) -> Mapping[str, Point] | None:
     """Return the points of a file as it was then; runs are large, so each is read once."""
     try:
-        return points(load_run(path))
+        return {name: replace(point, run=path.stem) for name, point in points(load_run(path)).items()}
     except UserError:
         return None
 
@@ -84,10 +87,10 @@ def history_png(runs: Sequence[Run], measure: str | None = None) -> bytes:
     return draw(_chosen(map(points, runs), measure))
 
 
-def draw(shown: Sequence[Point]) -> bytes:
+def draw(shown: Sequence[Point], paper: Literal["white", "light", "dark"] = "white") -> bytes:
     """Return a PNG of 1040 pixels' width with a line for each set, mode, k and measure, a marker for each run.
 
-    The ten lines with the newest runs are drawn. Raises `ValueError` when there is no point.
+    It is white, or transparent, to stand on a `light` or `dark` page. The ten lines with the newest runs are drawn. Raises `ValueError` when there is no point.
     """
     if not shown:
         raise ValueError("there is nothing to draw")
@@ -100,7 +103,13 @@ def draw(shown: Sequence[Point]) -> bytes:
         lines.setdefault((point.set, point.mode, point.k, point.measure), []).append(point)
     drawn = sorted(list(lines.items())[:_LINES], key=lambda line: line[0])  # by name: a colour rarely moves to another line
     with _drawing:
-        figure = Figure(figsize=(5.2, 3.1 + 0.17 * len(drawn)), dpi=200, facecolor="white", layout="constrained")
+        figure = Figure(
+            figsize=(5.2, 3.1 + 0.17 * len(drawn)),
+            dpi=200,
+            facecolor="white" if paper == "white" else "none",
+            layout="constrained",
+        )
+        colours, ink, grid = (_DARK_COLOURS, "#cbd5e1", "#334155") if paper == "dark" else (_COLOURS, "#334155", "#e2e8f0")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
         handles = [
@@ -112,9 +121,9 @@ def draw(shown: Sequence[Point]) -> bytes:
                 markersize=5,
                 linewidth=1.4,
             )[0]
-            for (_, line), colour, marker in zip(drawn, _COLOURS, _MARKERS, strict=False)
+            for (_, line), colour, marker in zip(drawn, colours, _MARKERS, strict=False)
         ]
-        _dress(axes, [point for _, line in drawn for point in line])
+        _dress(axes, [point for _, line in drawn for point in line], ink, grid)
         names = [f"{one_line(set, 40)}, {one_line(mode, 12)}, k {k}: {one_line(name, 20)}" for (set, mode, k, name), _ in drawn]
         hidden = f"{len(lines) - len(drawn)} older lines are left out" if len(lines) > len(drawn) else None
         legend = figure.legend(
@@ -125,7 +134,9 @@ def draw(shown: Sequence[Point]) -> bytes:
             title_fontsize=7.5,
             frameon=False,
             title=hidden,
+            labelcolor=ink,
         )
+        legend.get_title().set_color(ink)
         for text in legend.get_texts():
             text.set_parse_math(False)  # the name of a set may hold a $
         png = BytesIO()
@@ -133,7 +144,7 @@ def draw(shown: Sequence[Point]) -> bytes:
     return png.getvalue()
 
 
-def _dress(axes: Any, drawn: Sequence[Point]) -> None:
+def _dress(axes: Any, drawn: Sequence[Point], ink: str, grid: str) -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 
     days = [float(date2num(point.date)) for point in drawn]
@@ -149,15 +160,19 @@ def _dress(axes: Any, drawn: Sequence[Point]) -> None:
     )
     measures = dict.fromkeys(point.measure for point in drawn)
     axes.set_ylabel(
-        _drawable(one_line(next(iter(measures)), 30)) if len(measures) == 1 else "main measure", parse_math=False, fontsize=8.5
+        _drawable(one_line(next(iter(measures)), 30)) if len(measures) == 1 else "main measure",
+        parse_math=False,
+        fontsize=8.5,
+        color=ink,
     )
     years = sorted({point.date.year for point in drawn})
-    axes.set_xlabel(f"date of the run (UTC), {'–'.join(map(str, dict.fromkeys([years[0], years[-1]])))}", fontsize=8.5)
-    axes.tick_params(labelsize=8, color="#999999")
-    axes.grid(color="#e5e5e5", linewidth=0.8)
+    axes.set_xlabel(f"date of the run (UTC), {'–'.join(map(str, dict.fromkeys([years[0], years[-1]])))}", fontsize=8.5, color=ink)
+    axes.tick_params(labelsize=8, color="#94a3b8", labelcolor=ink)
+    axes.grid(color=grid, linewidth=0.8)
+    axes.set_facecolor("none")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color("#999999")
+    axes.spines[["left", "bottom"]].set_color("#94a3b8")
 
 
 def _drawable(text: str) -> str:

@@ -29,8 +29,9 @@ from assistant.retrieval import Hit, Mode
 from assistant.settings import Settings, load_settings, stay_offline
 from eval.bench import machine
 from eval.datasets import Dataset, GoldSpan, load_corpus, load_dataset
-from eval.golden_questions import golden_files, load_golden
+from eval.golden_questions import golden_files, load_golden, own_questions
 from eval.measures import cl100k_tokens, document_measures, span_measures
+from eval.progress import Watch, tracked
 from eval.runs import Run, RunHit, RunQuestion, runs_folder, save_run
 
 _TOGETHER = 64  # documents embedded together
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `eval retrieval`."""
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--data", type=Path, metavar="DIR", help="a BEIR folder, or one with questions.jsonl and corpora/")
-    which.add_argument("--corpus", action="store_true", help="your corpus folder with the questions in eval/golden/")
+    which.add_argument("--corpus", action="store_true", help="your corpus folder with your questions about it")
     parser.add_argument("--mode", choices=get_args(Mode), default="full", help="what ranks: the app uses full (default)")
     parser.add_argument(
         "-k", type=int, metavar="K", help="depth of nDCG and MRR (default 10), or passages for gold spans (default 5)"
@@ -51,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--queries",
         type=Path,
         metavar="FILE",
-        help="other questions for the same judgements, or one file instead of all in eval/golden/",
+        help="other questions for the same judgements, or one file instead of all about your corpus",
     )
     parser.add_argument("--json", action="store_true", help="print the run as JSON, without its questions")
     parser.add_argument("--no-save", action="store_true", help="don't keep the run")
@@ -76,13 +77,14 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def golden_dataset(settings: Settings, queries: Path | None = None) -> Dataset:
-    """Return the user's corpus with the answerable questions of `eval/golden/`, or of the file `queries`.
+def golden_dataset(settings: Settings, queries: Path | None = None, documents: Sequence[Document] = ()) -> Dataset:
+    """Return the user's corpus with the answerable questions about it, or those of the file `queries`.
 
-    Raises `UserError` when the corpus holds no documents or no question about it is left.
+    The corpus folder is read unless `documents` are given. Raises `UserError` when there are no documents or no question
+    about them is left.
     """
-    documents, unreadable = load_corpus(settings)
-    questions, notes = load_golden(golden_files(queries), documents)
+    documents, unreadable = (documents, []) if documents else load_corpus(settings)
+    questions, notes = load_golden(golden_files(queries, own=own_questions(settings)), documents)
     answerable = [question.as_eval_question() for question in questions if not question.unanswerable]
     if not answerable:
         raise UserError("All questions about your documents are unanswerable: there is nothing that search should find.")
@@ -148,10 +150,8 @@ def _progress(documents: Sequence[Document], what: str) -> Iterator[Sequence[Doc
             bar.update(len(batch))
 
 
-def measure(dataset: Dataset, collection: Collection, settings: Settings, mode: Mode, k: int) -> Run:
-    """Ask every question of the set and return the run."""
-    from tqdm import tqdm
-
+def measure(dataset: Dataset, collection: Collection, settings: Settings, mode: Mode, k: int, watch: Watch | None = None) -> Run:
+    """Ask every question of the set and return the run; `watch` is told how far it is."""
     started = time.monotonic()
     # Only what the measures need is kept: all hits of thousands of questions would take gigabytes.
     rankings: dict[str, list[str]] = {}
@@ -159,7 +159,7 @@ def measure(dataset: Dataset, collection: Collection, settings: Settings, mode: 
     kept: dict[str, tuple[RunHit, ...]] = {}
     gists: list[str] = []
     seconds = []
-    for question in tqdm(dataset.questions, desc="  searching", unit=" questions", leave=False):
+    for question in tracked(dataset.questions, "searching", "questions", watch):
         clock = time.monotonic()
         if dataset.by_span:
             hits = collection.passages(question.text, k, mode, earlier=question.earlier)
@@ -216,6 +216,7 @@ def measure(dataset: Dataset, collection: Collection, settings: Settings, mode: 
                 tuple(f"{span.document}[{span.start}:{span.end}]" for span in question.spans)
                 or tuple(id for id, grade in question.documents.items() if grade > 0),
                 kept[question.id],
+                expected=dataset.beginnings(question.spans),
             )
             for question in dataset.questions
         ),

@@ -29,7 +29,8 @@ class RunHit:
 class RunQuestion:
     """One question with its measures, what should have been found, and what was found, best first.
 
-    `relevant` holds ids of documents, or `id[start:end]` for spans of characters. `hits` are passages for
+    `relevant` holds ids of documents, or `id[start:end]` for spans of characters, `expected` the beginnings of the texts of
+    such spans, as far as they were kept. `hits` are passages for
     spans, and for documents the best passage of each. `answer` says what was answered, in evals of whole answers.
     """
 
@@ -39,6 +40,7 @@ class RunQuestion:
     relevant: tuple[str, ...]
     hits: tuple[RunHit, ...]
     answer: Mapping[str, Any] = field(default_factory=dict)
+    expected: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,7 @@ def load_run(path: Path) -> Run:
                     RunHit(str(h["document"]), int(h["start"]), int(h["end"]), float(h["score"]), str(h["text"])) for h in q["hits"]
                 ),
                 dict(q.get("answer", {})),
+                tuple(str(text) for text in q.get("expected", ())),
             )
             for q in raw["questions"]
         )

@@ -20,6 +20,7 @@ FLAGS = [
     "--disable-sync",
 ]
 SECONDS = 1000
+_LEFT = ("AbortError", "errored out")  # what Gradio says of requests that end because the page is left
 
 
 class Seen:
@@ -34,8 +35,12 @@ class Seen:
                 self.foreign.append(request.url) if not request.url.startswith(("http://127.0.0.1:", "data:", "blob:")) else None
             ),
         )
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: self._note(str(error)))
+        page.on("console", lambda message: self._note(message.text) if message.type == "error" else None)
+
+    def _note(self, error: str) -> None:
+        if not any(words in error for words in _LEFT):
+            self.errors.append(error)
 
 
 def open_app(page: Page, app: App) -> Seen:

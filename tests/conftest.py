@@ -1,5 +1,6 @@
 """Fixtures that several test files share: settings in a fresh folder, a small corpus, a model server that fails on command."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -59,8 +60,11 @@ def models() -> Path:
     if folder.name != "models":
         raise pytest.UsageError(f"ASSISTANT_TEST_MODELS is {folder}: its last part must be 'models'.")
     settings = load_settings({"ASSISTANT_DATA": str(folder.parent)})
-    load_embedder(settings)
-    model_file(settings)
+    settings.data.mkdir(parents=True, exist_ok=True)
+    with (settings.data / ".tests").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of several test processes one makes them
+        load_embedder(settings)
+        model_file(settings)
     return folder
 
 

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +30,11 @@ class App:
 
 
 @contextmanager
-def running(settings: Settings, **env: str) -> Iterator[App]:
-    """Start the app on a free port and wait for its address; ends it as Ctrl+C does."""
+def running(settings: Settings, port: int = 0, program: Sequence[str] = ("-m", "assistant.cli"), **env: str) -> Iterator[App]:
+    """Start the app, on a free port for 0, and wait for its address; ends it as Ctrl+C does."""
     environment = clean_environment({**as_environment(settings, **env), "PYTHONUNBUFFERED": "1"})
     process = subprocess.Popen(
-        [sys.executable, "-m", "assistant.cli", "serve", "--port", "0"],
+        [sys.executable, *program, "serve", "--port", str(port)],
         env=environment,
         cwd=ROOT,
         stdout=subprocess.PIPE,

@@ -50,9 +50,9 @@ def test_the_embedded_model_answers_with_a_citation_that_leads_to_its_sentence(
         expect(done).to_be_visible(timeout=240 * SECONDS)
         expect(done).to_contain_text("Liang Wenfeng")
         done.locator("a.cite").first.click()
-        card = page.locator("#panel .source.cited").first
-        expect(card.locator("mark").first).to_contain_text("Liang Wenfeng")
-        expect(card).to_be_in_viewport()
+        sentence = page.locator("#reader mark").first
+        expect(sentence).to_contain_text("Liang Wenfeng")
+        expect(sentence).to_be_in_viewport()
         assert seen.foreign == []
         assert seen.errors == []
 
@@ -144,7 +144,7 @@ def test_documents_are_uploaded_listed_and_removed(page: Page, app: App, tmp_pat
     open_app(page, app)
     page.get_by_role("tab", name="Documents").click()
     expect(page.locator("#table table")).to_be_visible(timeout=20 * SECONDS)
-    page.set_input_files("#files input[type=file]", [good, bad])
+    page.set_input_files("#pick-files", [good, bad])
     results = page.locator("#results")
     expect(results.locator("li.good")).to_contain_text("lighthouses.md", timeout=30 * SECONDS)
     expect(results.locator("li.bad")).to_contain_text("damaged", timeout=30 * SECONDS)
@@ -171,7 +171,7 @@ def test_the_evaluation_tab_shows_the_runs_as_a_plot_and_a_table(
             save_run(Run(name, "abc", "full", 10, date, 1, {}, {}, {}, {"nDCG@10": day / 10}, 0, (question,)), runs_folder(options))
         page.get_by_role("tab", name="Documents").click()
         tab.click()
-        plot = content.locator("img")
+        plot = content.locator("img.day")
         expect(plot).to_be_visible(timeout=60 * SECONDS)
         assert plot.count() == 1
         assert plot.evaluate("image => image.decode().then(() => image.naturalWidth)") == 1040

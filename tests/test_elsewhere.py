@@ -18,7 +18,8 @@ from assistant.turns import Turn
 from eval.poison import load_poison
 from tests.conftest import MakeSettings, connect, write_documents
 from tests.scripted_server import ScriptedServer, answer
-from ui.render import answer_html, sources_html
+from ui.render import answer_html
+from ui.render_sources import sources_html
 
 # Question, answer, the document that says so, another, and what the reader is told of; "" is nothing.
 CASES: dict[str, tuple[str, str, str, str, str]] = {
@@ -182,7 +183,7 @@ def test_nothing_is_embedded_without_a_candidate(opened: Assistant, monkeypatch:
 
 
 def ask(assistant: Assistant, name: str, question: str, turns: Sequence[Turn] = ()) -> Answer:
-    *_, last = assistant.ask(question, turns, Filter(folders=(name,)))
+    *_, last = assistant.ask(question, turns, filter=Filter(folders=(name,)))
     return last
 
 

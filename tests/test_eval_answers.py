@@ -196,7 +196,7 @@ def test_golden_questions_need_a_citation_of_their_evidence(
         ],
     )
     monkeypatch.setenv("ASSISTANT_CORPUS", str(corpus))
-    monkeypatch.setattr("eval.answer_sets.golden_files", lambda: [golden])
+    monkeypatch.setattr("eval.answer_sets.golden_files", lambda own: [golden])
     found = measured(capsys, "--corpus")
     measures = found["measures"]
     assert isinstance(measures, dict)

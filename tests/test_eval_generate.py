@@ -23,8 +23,9 @@ from assistant.sentences import split_sentences
 from eval.__main__ import main
 from eval.datasets import load_documents
 from eval.drafts import SYSTEM, Draft, draft_messages, is_whole, read_reply, spread
-from eval.generate import append_row, review
+from eval.generate import review
 from eval.golden_questions import load_golden
+from eval.own_questions import append_row
 from tests.conftest import ROOT, MakeSettings, WriteCorpus, as_environment, clean_environment
 from tests.scripted_server import Finish, Hang, ScriptedServer, answer, error, stream
 
@@ -143,7 +144,7 @@ def test_lines_are_added_to_what_stands_in_the_file(tmp_path: Path) -> None:
     path.write_text(path.read_text(encoding="utf-8") + '{"_id": "by hand"}', encoding="utf-8")
     append_row(path, {"_id": "2"})
     assert [json.loads(line)["_id"] for line in path.read_text(encoding="utf-8").splitlines()] == ["é", "by hand", "2"]
-    assert [file.name for file in tmp_path.iterdir()] == ["mine.jsonl"]
+    assert [file.name for file in tmp_path.iterdir() if file.suffix != ".lock"] == ["mine.jsonl"]
 
 
 DRAFTS = [Draft(f"Question number {number}?", "", "harbour.txt", PERMIT) for number in range(3)]

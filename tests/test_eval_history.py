@@ -15,7 +15,7 @@ from eval.__main__ import main
 from eval.history import EMPTY, history_png, stored_points
 from eval.runs import Run, RunQuestion, load_run, save_run
 from tests.conftest import run_python
-from ui.render import evaluation_html
+from ui.render_evaluation import runs_html
 
 RUN = Run(
     set="lighthouses",
@@ -201,9 +201,10 @@ def test_numbers_beyond_all_bounds_are_no_run(folder: Path) -> None:
 def test_the_page_shows_the_plot_and_the_newest_runs_first(folder: Path) -> None:
     for day in range(1, 26):
         save_run(replace(RUN, date=f"2026-10-{day:02}T12:00:00+00:00", measures={"nDCG@10": day / 100}), folder)
-    page = evaluation_html(stored_points(folder), b"\x89PNG")
-    assert '<img src="data:image/png;base64,iVBORw==" alt="' in page
-    assert "25 runs, the newest 20 are listed" in page
+    page = runs_html(stored_points(folder), b"\x89PNG", b"\x89PNG")
+    assert '<img class="night" src="data:image/png;base64,iVBORw==" alt="' in page
+    page, _, form = page.partition("<h2>Compare")
+    assert "25 runs, the newest first" in page and "1 to 20 of 25 runs" in page and form.count("<option") == 50
     assert page.count("<tr>") == 21
     assert "0.0500" not in page
     assert page.index("0.2500") < page.index("0.0600")
@@ -213,14 +214,14 @@ def test_the_page_shows_the_plot_and_the_newest_runs_first(folder: Path) -> None
 def test_the_page_holds_odd_names_as_text(name: str) -> None:
     from eval.history import points
 
-    page = evaluation_html(list(points(replace(RUN, set=name, mode=name, measures={name: 0.3})).values()), b"")
+    page = runs_html(list(points(replace(RUN, set=name, mode=name, measures={name: 0.3})).values()), b"", b"")
     assert "<img" not in page and "\x1b" not in page and "\u202e" not in page
     assert "can&#x27;t be drawn" in page
     page.encode("utf-8")
 
 
 def test_the_page_without_runs_names_the_command() -> None:
-    assert "python -m eval retrieval" in evaluation_html([], b"") and EMPTY.startswith("There are no runs yet")
+    assert "python -m eval retrieval" in runs_html([], b"", b"") and EMPTY.startswith("There are no runs yet")
 
 
 def test_the_page_is_built_without_loading_the_plot_library() -> None:

@@ -1,6 +1,7 @@
 import gzip
 import io
 import random
+import tarfile
 import zipfile
 
 import pytest
@@ -24,6 +25,15 @@ def zipped(members: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
+def tarred(name: str, data: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as file:
+        member = tarfile.TarInfo(name)
+        member.size = len(data)
+        file.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()
+
+
 @pytest.mark.parametrize(
     ("data", "suffix"),
     [
@@ -41,6 +51,8 @@ def zipped(members: dict[str, bytes]) -> bytes:
         (b"<!DOCTYPE html><p>x", ".html"),
         (b"a text that speaks of %PDF-1.7 files", ".txt"),
         (b'DAMAGED = b"%PDF-1.7 1 0 obj endobj %%EOF"', ".txt"),
+        (zipped({"a.pdf": b"%PDF-1.4\n1 0 obj\nendobj\n%%EOF"}), ".zip"),
+        (tarred("a.pdf", b"%PDF-1.4\n1 0 obj\nendobj\n%%EOF"), ".tar"),
         (b"\x00\x01 rubbish %PDF-1.4\n1 0 obj\nendobj\n%%EOF", ".pdf"),
         ("Привет".encode("utf-16"), ".txt"),
     ],

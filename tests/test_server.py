@@ -110,7 +110,8 @@ def test_another_site_can_neither_read_nor_act(client: httpx.Client, origin: str
 
 
 def test_a_body_of_megabytes_is_refused(client: httpx.Client) -> None:
-    assert client.post("/gradio_api/queue/join", content=b"x" * 2_000_000).status_code == 413
+    assert client.post("/gradio_api/queue/join", content=b"x" * 9_000_000).status_code == 413
+    assert client.post("/gradio_api/cancel", content=b"x" * 2_000_000).status_code == 413
 
 
 def test_a_second_server_on_the_same_data_is_refused_with_the_address_of_the_first(app: App, tmp_path: Path, models: Path) -> None:

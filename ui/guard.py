@@ -1,14 +1,25 @@
 """What every request passes: which hosts and paths are served, how large a body may be, and safe headers."""
 
+import asyncio
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.datastructures import Headers, MutableHeaders, QueryParams
+from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ui import receiving
+
+if TYPE_CHECKING:
+    from ui.events import Events
+
 MAX_BODY = 1_000_000  # bytes of any request but an upload
-_UPLOAD = "/gradio_api/upload"
+_MAX_EVENT = 8_000_000  # bytes of an event: text that is far too long is told so by who reads it, not by a number
+_DATA = "/gradio_api/queue/data"
+# What Gradio itself would say, with a traceback in the log.
+_NO_SESSION = 'data: {"msg":"unexpected_error","message":"This page is not known: load it again.","success":false,"session_not_found":true}\n\n'
+_EVENTS = ("/gradio_api/queue/join", "/gradio_api/run/predict")
 _HEADERS = {
     # Gradio's page runs inline scripts, and its HTML component makes functions from strings.
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'; "
@@ -21,15 +32,17 @@ _HEADERS = {
 }
 # No file is served: `file=` would also fetch any address of the internet for a visitor. The others are of no use here.
 _CLOSED = re.compile(
-    r"/gradio_api/+(file|runs|run-history|proxy|deep_link|vibe|undo-vibe|dev/|stream/)|^/monitoring", re.IGNORECASE
+    r"/gradio_api/+(file|runs|run-history|proxy|deep_link|vibe|undo-vibe|dev/|stream/|api/|call/|component_server|process_recording"
+    r"|run/(?!predict\?)|upload/|custom_component)|^/monitoring",
+    re.IGNORECASE,
 )
 
 
 class Guard:
     """ASGI middleware around Gradio's app, which serves `port` of this machine."""
 
-    def __init__(self, app: ASGIApp, port: int) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, port: int, events: "Events") -> None:
+        self.app, self.events = app, events
         names = ("127.0.0.1", "localhost", "[::1]")
         self.hosts = {f"{name}:{port}" for name in names} | (set(names) if port == 80 else set())
 
@@ -44,7 +57,9 @@ class Guard:
         refusal = self._refusal(scope, headers)
         if refusal is not None:
             await refusal(scope, receive, send)
-        elif scope["path"].rstrip("/").endswith(_UPLOAD) or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+        elif scope["path"] == _DATA and not self.events.has_news(QueryParams(scope["query_string"]).get("session_hash", "")):
+            await PlainTextResponse(_NO_SESSION, media_type="text/event-stream")(scope, receive, send)
+        elif scope["path"] == receiving.PATH or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             await self.app(scope, receive, send)
         else:
             await self._with_small_body(scope, receive, send)
@@ -60,7 +75,8 @@ class Guard:
         return PlainTextResponse("Not served.", 403) if _CLOSED.search(path) else None
 
     async def _with_small_body(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = b""
+        is_event = scope["path"] in _EVENTS
+        body = bytearray()
         more = True
         while more:
             message = await receive()
@@ -68,8 +84,14 @@ class Guard:
                 return
             body += message.get("body", b"")
             more = message.get("more_body", False)
-            if len(body) > MAX_BODY:
-                await PlainTextResponse("The request is too large.", 413)(scope, receive, send)
+            if len(body) > (_MAX_EVENT if is_event else MAX_BODY):
+                await JSONResponse({"detail": "This is too long to be sent: shorten it."}, 413)(scope, receive, send)
+                return
+        if is_event:
+            try:
+                await asyncio.to_thread(self.events.check, bytes(body))
+            except ValueError as error:
+                await JSONResponse({"detail": str(error)}, 422)(scope, receive, send)
                 return
         sent = False
 
@@ -78,7 +100,7 @@ class Guard:
             if sent:
                 return await receive()
             sent = True
-            return {"type": "http.request", "body": body, "more_body": False}
+            return {"type": "http.request", "body": bytes(body), "more_body": False}
 
         await self.app(scope, replay, send)
 

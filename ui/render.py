@@ -1,29 +1,23 @@
-"""Answers, passages and evaluation runs as HTML, so that nothing in them can load, submit or run.
+"""Answers as HTML, so that nothing in them can load, submit or run.
 
 Text from a model, a document or a file name reaches a page only through `shown` (escaped) or
 `markdown_html` (rendered, then cleaned). Links exist only to passages on the page, made here after
 the cleaning.
 """
 
-import base64
 import html
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 
 import nh3
 from markdown_it import MarkdownIt
 
-from assistant.chunking import Chunk
 from assistant.documents import clean_line
 from assistant.elsewhere import Elsewhere
+from assistant.extractive import shown_text
 from assistant.grounding import Citation, Statement
 from assistant.receipts import Report
-from assistant.retrieval import Hit
 from assistant.snapshots import Answer
-from eval.history import EMPTY, Point
-
-Span = tuple[int, int]
 
 _TAGS = {
     *("b", "i", "em", "strong", "p", "br", "hr", "sup", "span", "div", "a", "code", "pre", "blockquote", "ul", "ol", "li"),
@@ -34,11 +28,9 @@ _TAGS = {
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
 )
-_WRAPPED = re.compile(r"(?<=[^\s|])\n(?=[^\W\d_])")  # before a word, so not before a list item, table row or heading
 _MARK = re.compile(r"\[(\d{1,4})(\??)\]|\[\?\]")
 _DOUBT = "\ue000"  # stands where a statement begins that isn't supported, until the Markdown is HTML
-_AROUND_CITED, _AROUND_OTHER = 160, 90  # characters shown on each side of what supports the answer
-_RUNS = 20  # evaluation runs listed
+_ALIKE = 24  # letters of a quote that tell it from others
 
 
 def shown(text: str) -> str:
@@ -51,7 +43,7 @@ def shown_lines(text: str) -> str:
     return html.escape(_UNSEEN.sub("", text))
 
 
-def _one_block(markup: str) -> str:
+def one_block(markup: str) -> str:
     """Keep line ends and tabs out of `markup`: Gradio reads messages as Markdown, where they would end the HTML block."""
     return markup.strip().replace("\n", "&#10;").replace("\t", "&#9;")
 
@@ -76,13 +68,15 @@ def markdown_html(text: str) -> str:
     return nh3.clean(rendered, tags=_TAGS, attributes={"ol": {"start"}}, url_schemes=set(), link_rel=None)
 
 
-def _link_marks(markup: str, titles: dict[int, str], turn: int, statements: Sequence[Statement] = ()) -> str:
+def _link_marks(markup: str, cited: Sequence[Citation], turn: int, statements: Sequence[Statement] = ()) -> str:
     """Turn `[n]` and `[n?]` outside code into links to the passage cards, and `[?]` into a badge; others stay text.
 
-    The marks are those of `statements` in order. What stands between `_DOUBT` and a mark is set off.
+    The marks are those of `statements` in order. What stands between `_DOUBT` and a mark is set off. A link's class says which
+    sentence it is about, its title what `reader.js` shows of that: a line each for the place, the quote, and what differs.
     """
     rest = list(statements)
     doubted = False
+    since = ""  # the text after the mark before
 
     def link(match: re.Match[str]) -> str:
         nonlocal doubted
@@ -95,27 +89,32 @@ def _link_marks(markup: str, titles: dict[int, str], turn: int, statements: Sequ
                 else match[0]
             )
         number = int(match[1])
-        if number not in titles:
+        meant = _meant([one for one in cited if one.number == number], statement, since)
+        if meant is None:
             return match[0]
         name = f'<span class="unseen">Source </span>{number}'  # Gradio drops aria attributes from messages
-        href = f'href="#source-{turn}-{number}"'
+        href, at = f'href="#source-{turn}-{number}"', f"at-{number}-{meant.start}"
         if match[2]:
-            return f'<a class="cite partly" {href} title="{_differs(statement, "supported in part")}">{name} partly</a>'
-        return f'<a class="cite" {href} title="{shown(titles[number])}">{name}</a>'
+            told = f"{_told(meant)}&#10;{_differs(statement, 'supported in part')}"
+            return f'<a class="cite partly {at}" {href} title="{told}">{name} partly</a>'
+        return f'<a class="cite {at}" {href} title="{_told(meant)}">{name}</a>'
 
     def set_off(text: str) -> str:
         return f'<span class="doubt">{text}</span>' if doubted and text.strip() else text
 
     def marked(text: str) -> str:
-        nonlocal doubted
+        nonlocal doubted, since
         pieces, at = [], 0
         for match in re.finditer(f"{_DOUBT}|{_MARK.pattern}", text):
             pieces.append(set_off(text[at : match.start()]))
+            since += text[at : match.start()]
             at = match.end()
             if match[0] == _DOUBT:
                 doubted = True
             else:
                 pieces.append(link(match))
+                since = ""
+        since += text[at:]
         return "".join([*pieces, set_off(text[at:])])
 
     pieces = re.split(r"(<[^>]*>)", markup)
@@ -126,6 +125,25 @@ def _link_marks(markup: str, titles: dict[int, str], turn: int, statements: Sequ
         else:
             pieces[position] = piece.replace(_DOUBT, "") if in_code else marked(piece)
     return "".join(pieces)
+
+
+def _meant(candidates: Sequence[Citation], statement: Statement | None, before: str) -> Citation | None:
+    """Return which of the citations of one number a mark is about: the statement's, or the one quoted before it."""
+    if statement is not None and statement.citation in candidates:
+        return statement.citation
+    letters = _letters(html.unescape(before))
+    quoted = (one for one in candidates if _letters(one.quote)[:_ALIKE] in letters)
+    return next(quoted, candidates[0] if candidates else None)
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text))
+
+
+def _told(citation: Citation) -> str:
+    chunk = citation.chunk
+    page = "" if chunk.page is None else f", p. {chunk.page}"
+    return f"{shown(f'{chunk.title or chunk.document_id}{page}')}&#10;{shown(shown_text(citation.quote))}"
 
 
 def _differs(statement: Statement | None, otherwise: str) -> str:
@@ -144,34 +162,40 @@ def _with_doubts(text: str, statements: Sequence[Statement]) -> str:
 
 def question_html(question: str, turn: int) -> str:
     """Return what the reader asked, literally, with a button to change it."""
-    return _one_block(
-        f'<div class="asked" id="asked-{turn}"><div class="question" dir="auto">{shown_lines(question)}</div>{_button("edit", "Edit")}</div>'
+    return one_block(
+        f'<div class="asked" id="asked-{turn}"><div class="question" dir="auto">{shown_lines(question)}</div>{button_html("edit", "Edit")}</div>'
     )
 
 
-def _button(act: str, label: str) -> str:
+def button_html(act: str, label: str) -> str:
     """Return a button that `script.js` acts upon; it finds the turn in the id around it."""
     return f'<button type="button" class="act act-{act}">{label}</button>'
 
 
-def answer_html(answer: Answer, turn: int) -> str:
-    """Return one snapshot of an answer as a single block of HTML without line ends."""
-    titles = {citation.number: citation.chunk.title for citation in answer.cited}
-    parts = [_reasoning_html(answer), _state_html(answer)]
+def answer_html(answer: Answer, turn: int, last: bool = True) -> str:
+    """Return one snapshot of an answer as a single block of HTML without line ends; the `last` one with what to ask next."""
+    parts = [_scope_html(answer), _reasoning_html(answer), _state_html(answer)]
     if answer.text:
         markup = markdown_html(_with_doubts(answer.text, answer.statements))
-        parts.append(f'<div class="text" dir="auto">{_link_marks(markup, titles, turn, answer.statements)}</div>')
-    parts += [_elsewhere_html(other, titles, turn) for other in answer.elsewhere]
+        parts.append(f'<div class="text" dir="auto">{_link_marks(markup, answer.cited, turn, answer.statements)}</div>')
+    parts += [_elsewhere_html(other, turn) for other in answer.elsewhere]
     if answer.note:
         parts.append(f'<div class="note" role="status">{shown_lines(answer.note)}</div>')
     if answer.final:
         parts.append(_foot_html(answer))
+    if last and answer.follow_ups:
+        listed = "".join(f"<li>{button_html('suggested', shown(question))}</li>" for question in answer.follow_ups)
+        parts.append(f'<div class="next"><p class="hint">Ask next</p><ul dir="auto">{listed}</ul></div>')
     kind = "answer refused" if answer.refused else f"answer {answer.state}"
-    return _one_block(f'<div class="{kind}" id="answer-{turn}">{"".join(parts)}</div>')
+    return one_block(f'<div class="{kind}" id="answer-{turn}">{"".join(parts)}</div>')
 
 
-def _elsewhere_html(other: Elsewhere, titles: dict[int, str], turn: int) -> str:
-    mark = _link_marks(f"[{other.citation.number}]", titles, turn)
+def _scope_html(answer: Answer) -> str:
+    return f'<p class="scope">In <span dir="auto">{shown(answer.scope.line)}</span></p>' if answer.scope else ""
+
+
+def _elsewhere_html(other: Elsewhere, turn: int) -> str:
+    mark = _link_marks(f"[{other.citation.number}]", [other.citation], turn)
     return f'<div class="note" role="status"><span dir="auto">{shown(other.line)}</span> {mark}.</div>'
 
 
@@ -183,7 +207,7 @@ def _reasoning_html(answer: Answer) -> str:
         label = f"Thinking{dots()}"
     else:
         label = "How the model came to it" if seconds is None else f"Thought for {duration(seconds)}"
-    body = _link_marks(markdown_html(answer.reasoning), {}, 0)
+    body = _link_marks(markdown_html(answer.reasoning), (), 0)
     return f'<details class="reasoning"><summary>{label}</summary><div dir="auto">{body}</div></details>'
 
 
@@ -214,118 +238,40 @@ def _state_html(answer: Answer) -> str:
 def _foot_html(answer: Answer) -> str:
     numbers = len({citation.number for citation in answer.citations})
     sources = f"{numbers} source{'s' if numbers > 1 else ''}" if numbers else ""
-    facts = [fact for fact in (answer.found, sources, shown(answer.cost)) if fact]
-    acts = (_button("copy", "Copy") if answer.text else "") + _button("again", "Try again")
-    return f'<div class="foot"><span>{" · ".join(facts)}</span>{acts}</div>'
-
-
-# Passages
-
-
-def sources_html(answer: Answer, turn: int) -> str:
-    """Return the cards of one answer's passages: cited ones by number, then the others, best first.
-
-    Cited cards carry the id `source-{turn}-{number}` that the marks in the answer link to.
-    """
-    cited: dict[int, list[Citation]] = {}
-    for citation in answer.cited:
-        cited.setdefault(citation.number, []).append(citation)
-    cited_chunks = {citation.chunk.id for citation in answer.cited}
-    cards = [_cited_card(turn, number, cited[number]) for number in sorted(cited)]
-    others = [_other_card(hit) for hit in answer.passages if not cited_chunks.intersection(part.id for part in hit.parts)]
-    if cards and others:
-        cards.append('<h3 class="divider">Also found, not cited</h3>')
-    if not cards and not others:
-        cards.append('<p class="hint">No passage was found for this question.</p>')
-    back = _button("back", "Back to the answer")
-    head = f'<div class="for"><span dir="auto">{shown(answer.question)}</span>{back}</div>'
-    return f'<section class="sources" id="sources-{turn}" data-turn="{turn}" aria-label="Sources">{head}{"".join(cards + others)}</section>'
-
-
-def panel_html(answers: Sequence[Answer]) -> str:
-    """Return the sources of all turns; `script.js` shows those of one turn at a time."""
-    if not answers:
-        hint = "The passages that an answer rests on appear here. Each number in the answer leads to the sentence it comes from."
-        return f'<div class="panel" data-turn="-1"><h2>Sources</h2><p class="hint">{hint}</p></div>'
-    newest = len(answers) - 1
-    sections = "".join(sources_html(answer, turn) for turn, answer in enumerate(answers) if answer.passages or turn == newest)
-    return f'<div class="panel" data-turn="{newest}"><h2>Sources</h2>{sections}</div>'
-
-
-def _cited_card(turn: int, number: int, citations: Sequence[Citation]) -> str:
-    chunk = citations[0].chunk
-    spans = [(citation.start, citation.end) for citation in citations if citation.chunk.id == chunk.id]
-    badge = f'<span class="badge" aria-hidden="true">{number}</span>'
-    body = _passage_html(chunk, spans, _AROUND_CITED)
-    return (
-        f'<article class="source cited" id="source-{turn}-{number}" tabindex="-1" aria-label="Source {number}">'
-        f"{_card_head(chunk, badge)}{body}</article>"
+    found = answer.found or ("word for word from the sources" if answer.quoted and answer.citations else "")
+    facts = [fact for fact in (found, sources, shown(answer.cost)) if fact]
+    acts = "".join(
+        (
+            button_html("continue", "Continue") if answer.unfinished else "",
+            button_html("widen", "Ask in all documents") if answer.scope and answer.refused else "",
+            button_html("copy", "Copy") if answer.text else "",
+            button_html("again", "Try again"),
+        )
     )
+    judged, comment = _feedback_html(answer)
+    return f'<div class="foot"><span>{" · ".join(facts)}</span>{acts}{judged}</div>{comment}'
 
 
-def _other_card(hit: Hit) -> str:
-    start, end = hit.gist
-    text = hit.chunk.text[start - hit.chunk.start : end - hit.chunk.start]
-    body = _passage_html(replace(hit.chunk, start=start, end=end, text=text), [hit.best_sentence], _AROUND_OTHER)
-    return f'<article class="source">{_card_head(hit.chunk, "")}{body}</article>'
+def _feedback_html(answer: Answer) -> tuple[str, str]:
+    """Return the buttons for what the reader thinks of an answer (`feedback.js` acts upon them), and their comment."""
+    given = answer.feedback
+    if not answer.text:
+        return "", ""
 
+    def button(act: str, label: str, kind: str = "") -> str:
+        return f'<button type="button" class="judge judge-{act}{kind}">{label}</button>'
 
-def _card_head(chunk: Chunk, badge: str) -> str:
-    where = [shown(chunk.heading)] if chunk.heading else []
-    if chunk.page is not None:
-        where.append(f"p. {chunk.page}")
-    where.append(shown(chunk.document_id))
-    title = shown(chunk.title) or shown(chunk.document_id)
-    return f'<header>{badge}<div><h4 dir="auto">{title}</h4><p class="where" dir="auto">{" · ".join(where)}</p></div></header>'
-
-
-def _passage_html(chunk: Chunk, spans: Sequence[Span], around: int) -> str:
-    """Return a chunk's text with `spans` (characters of the document) marked, folded to what lies near them."""
-    # Lines that a file wraps by hand flow again; the length stays, so the spans do too.
-    text = _WRAPPED.sub(" ", chunk.text)
-    marks = _merged([(max(start - chunk.start, 0), min(end - chunk.start, len(text))) for start, end in spans])
-    full = f'<div class="passage" dir="auto">{_marked(text, marks, 0, len(text))}</div>'
-    first, last = (marks[0][0], marks[-1][1]) if marks else (0, 0)
-    start, end = _word_edge(text, first - around, -1), _word_edge(text, last + around, 1)
-    if end - start > 0.8 * len(text):
-        return full
-    before, after = "…" if start else "", "…" if end < len(text) else ""
-    excerpt = f'<div class="passage excerpt" dir="auto">{before}{_marked(text, marks, start, end).strip()}{after}</div>'
-    return f'{excerpt}<details class="whole"><summary>Show all</summary>{full}</details>'
-
-
-def _merged(spans: Sequence[Span]) -> list[Span]:
-    merged: list[Span] = []
-    for start, end in sorted(spans):
-        if start >= end:
-            continue
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
-    return merged
-
-
-def _word_edge(text: str, position: int, step: int) -> int:
-    """Return the nearest white space from `position` on in the direction of `step`, at most 40 characters away."""
-    for at in range(position, position + 40 * step, step):
-        if at <= 0 or at >= len(text):
-            return 0 if at <= 0 else len(text)
-        if text[at].isspace():
-            return at
-    return position
-
-
-def _marked(text: str, marks: Sequence[Span], start: int, end: int) -> str:
-    """Return `text[start:end]` escaped, with `marks` in mark elements."""
-    pieces: list[str] = []
-    at = start
-    for first, last in marks:
-        first, last = max(first, start), min(last, end)
-        if first < last:
-            pieces.append(f"{shown_lines(text[at:first])}<mark>{shown_lines(text[first:last])}</mark>")
-            at = last
-    return "".join(pieces) + shown_lines(text[at:end])
+    parts = []
+    for thumb, label in (("up", "Good answer"), ("down", "Bad answer")):
+        chosen = given is not None and given.thumb == thumb
+        name = f'<span class="unseen">{label}{", chosen" if chosen else ""}</span>'
+        parts.append(button(thumb, name, " chosen" if chosen else ""))
+    if given is None:
+        return "".join(parts), ""
+    parts.append(button("comment", "Change comment" if given.comment else "Comment"))
+    parts.append('<span class="taken">Among my questions</span>' if given.question else button("golden", "Add to my questions"))
+    comment = f'<div class="comment" dir="auto">{shown_lines(given.comment)}</div>' if given.comment else ""
+    return "".join(parts), comment
 
 
 def line_html(text: str, kind: str = "note") -> str:
@@ -336,7 +282,7 @@ def line_html(text: str, kind: str = "note") -> str:
 def editing_html(last: bool) -> str:
     """Return the line shown while an earlier question is being changed; `last` says that no other follows it."""
     rest = "Its answer is" if last else "Its answer and all that follows are"
-    return f'<p class="hint" role="status">You are changing a question. {rest} written anew. {_button("leave", "Cancel")}</p>'
+    return f'<p class="hint" role="status">You are changing a question. {rest} written anew. {button_html("leave", "Cancel")}</p>'
 
 
 def status_html(name: str, status: str, documents: int, syncing: Report | None = None, notice: str = "") -> str:
@@ -358,44 +304,3 @@ def status_html(name: str, status: str, documents: int, syncing: Report | None =
     line = f'<span class="light {kind}" aria-hidden="true"></span>{" · ".join(parts)}'
     told_more = line_html(reason.strip(), "problem") if state == "failed" else ""
     return f'<p class="status">{line}</p>' + told_more + line_html(notice, "hint")
-
-
-def welcome_html(title: str, model_place: str) -> str:
-    """Return what an empty conversation shows; `model_place` names where questions are sent, empty for this computer."""
-    where = (
-        f"Questions and the passages found for them are sent to {shown(model_place)}."
-        if model_place
-        else "Nothing leaves this computer."
-    )
-    line = (
-        f"A number after a statement leads to the sentence it rests on. What the documents don't say is marked “not found”. {where}"
-    )
-    return _one_block(f'<div class="welcome"><h2>{shown(title)}</h2><p>{line}</p></div>')
-
-
-# Evaluation
-
-
-def evaluation_html(runs: Sequence[Point], png: bytes) -> str:
-    """Return the plot `png`, left out when empty, and a table of the newest of `runs`, which come oldest first."""
-    if not runs:
-        return f'<p class="hint">{shown(EMPTY)}</p>'
-    plot = line_html("The plot can't be drawn; the table is complete.", "problem")
-    if png:
-        source = f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
-        plot = f'<div class="plot"><img src="{source}" alt="The main measure of each run over time, as in the table"></div>'
-    count = f"{len(runs):,} run{'s' if len(runs) > 1 else ''}"
-    if len(runs) > _RUNS:
-        count += f", the newest {_RUNS} are listed"
-    head = "<tr><th>Date</th><th>Set</th><th>Mode</th><th>Measure</th><th>Value</th><th>Questions</th></tr>"
-    rows = "".join(_run_row(run) for run in reversed(runs[-_RUNS:]))
-    table = f'<table class="documents runs"><thead>{head}</thead><tbody>{rows}</tbody></table>'
-    return f'{plot}<p class="count">{count}</p>{table}'
-
-
-def _run_row(run: Point) -> str:
-    cells = (
-        f'<td class="when">{run.date.astimezone():%Y-%m-%d %H:%M}</td><td class="name" dir="auto"><strong>{shown(run.set)}</strong></td>'
-        f"<td>{shown(run.mode)}</td><td>{shown(run.label)}</td>"
-    )
-    return f'<tr>{cells}<td class="number">{run.value:.4f}</td><td class="number">{run.questions:,}</td></tr>'

@@ -1,4 +1,4 @@
-"""The documents, their receipts and what became of files as HTML, in which, as in `render.py`, nothing can load or run."""
+"""A document, its receipt and what became of files as HTML, in which, as in `render.py`, nothing can load or run."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -8,30 +8,28 @@ from assistant.catalog import DocumentInfo
 from assistant.changes import Changes
 from assistant.chunking import Chunk
 from assistant.receipts import FileResult, Report, counted
-from ui.listing import Listed, Order, key_of, type_of, wanted_files
+from ui.listing import key_of, type_of
 from ui.render import dots, duration, line_html, shown, shown_lines
 
 CHUNKS = 50  # shown at once
-_ROWS = 500  # files listed at once
-_PARTS = 20  # of what lies in one file
 _LISTED = 100  # files told by name after a sync
-_WARNINGS = 3  # told in the table; the receipt has all
-_COLUMNS = {"name": "Document", "type": "Type", "pages": "Pages", "chunks": "Chunks", "size": "Size", "added": "Added"}
 
 
-def _act(act: str, to: str, label: str, kind: str = "plain") -> str:
+def act_button(act: str, to: str, label: str, kind: str = "plain") -> str:
     """Return a button that `script.js` tells the server of; `to` is made here, never from a text."""
     return f'<button type="button" class="{kind}" data-act="{act}" data-to="{to}">{label}</button>'
 
 
-def _local_time(stamp: str) -> str:
+def local_time(stamp: str) -> str:
+    """Return a time of the catalogue as people here read it."""
     try:
         return f"{datetime.fromisoformat(stamp).astimezone():%Y-%m-%d %H:%M}"
     except ValueError:
         return shown(stamp)
 
 
-def _size(size: int) -> str:
+def size_text(size: int) -> str:
+    """Return bytes in words."""
     for unit in ("B", "kB", "MB"):
         if size < 1000 or unit == "MB":
             break
@@ -39,101 +37,18 @@ def _size(size: int) -> str:
     return f"{size:,.0f} {unit}" if size >= 10 or unit == "B" else f"{size:.1f} {unit}"
 
 
-def _warning(text: str) -> str:
+def warning_html(text: str) -> str:
+    """Return a line that warns the reader."""
     sign = '<span class="sign" aria-hidden="true">⚠</span><span class="unseen">Warning: </span>'
     return f'<span class="warned">{sign}{shown(text)}</span>'
 
 
-# The table
-
-
-def documents_html(documents: Sequence[DocumentInfo], wanted: str = "", order: Order = Order()) -> str:  # noqa: B008  (it is frozen)
-    """Return the table of the files whose name or title contains `wanted`; at first the failed ones come first."""
-    if not documents:
-        return '<p class="hint">There are no documents yet: add some above.</p>'
-    files = wanted_files(documents, wanted, order)
-    failed = sum(bool(info.reason) for info in documents)
-    line = counted(len(documents), "document") + (f", {failed:,} not indexed" if failed else "")
-    if wanted.strip():
-        line += f"; {counted(len(files), 'file')} found for “{shown(wanted)}”"
-    if len(files) > _ROWS:
-        line += f"; the first {_ROWS} files are listed, {len(files) - _ROWS:,} more are not: filter by name to see them"
-    heads = "".join(_head(column, label, order) for column, label in _COLUMNS.items())
-    rows = "".join(_rows(listed) for listed in files[:_ROWS])
-    table = f'<table class="documents files"><thead><tr>{heads}<th><span class="unseen">Remove</span></th></tr></thead>'
-    return f'<p class="count" role="status">{line}</p>{table}<tbody>{rows}</tbody></table>'
-
-
-def _head(column: str, label: str, order: Order) -> str:
-    if column != order.column:
-        return f"<th>{_act('sort', column, label, 'sort')}</th>"
-    sign = "▼" if order.descending else "▲"
-    way = "descending" if order.descending else "ascending"
-    return f'<th aria-sort="{way}">{_act("sort", column, f"{label} {_hidden(sign)}", "sort")}</th>'
-
-
-def _hidden(sign: str) -> str:
-    return f'<span aria-hidden="true">{sign}</span>'
-
-
-def _rows(listed: Listed) -> str:
-    remove = _remove(listed.file)
-    if listed.own:
-        head = _row(listed.own, remove)
-    else:
-        name = f'<strong>{shown(listed.file)}</strong><span class="id">holds {counted(len(listed.parts), "document")}</span>'
-        name += _warnings(listed.parts[0].around)
-        head = _cells(listed.file, "holder", name, type_of(listed.file), 0, 0, listed.parts[0], remove)
-    more = len(listed.parts) - _PARTS
-    rest = (
-        f'<tr class="part"><td class="name" colspan="{len(_COLUMNS) + 1}">and {counted(more, "more document")} in it: filter by name to see them</td></tr>'
-        if more > 0
-        else ""
-    )
-    return head + "".join(_row(part, "", "part") for part in listed.parts[:_PARTS]) + rest
-
-
-def _remove(file: str) -> str:
-    """Return the button after which `script.js` asks once more, by the name in it."""
-    return _act("ask", key_of(file), f'Remove…<span class="unseen"> {shown(file)}</span>', "remove")
-
-
-def _row(info: DocumentInfo, remove: str, kind: str = "") -> str:
-    lines = [_act("open", key_of(info.id), shown(info.title) or shown(info.id), "open")]
-    if info.title:
-        lines.append(f'<span class="id">{shown(info.id)}</span>')
-    if info.copies:
-        lines.append(f'<span class="id">also as {_some([shown(copy) for copy in info.copies])}</span>')
-    if info.reason:
-        lines.append(f'<span class="bad">Not indexed: {shown(info.reason)}</span>')
-        kind = f"{kind} failed".strip()
-    lines.append(_warnings(info.warnings))
-    return _cells(info.id, kind, "".join(lines), type_of(info.id), info.pages, info.chunks, info, remove)
-
-
-def _warnings(lines: Sequence[str]) -> str:
-    more = len(lines) - _WARNINGS
-    rest = f'<span class="warned">and {counted(more, "more warning")}</span>' if more > 0 else ""
-    return "".join(map(_warning, lines[:_WARNINGS])) + rest
-
-
-def _some(names: Sequence[str], most: int = 3) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
-
-
-def _cells(id: str, kind: str, name: str, type: str, pages: int, chunks: int, info: DocumentInfo, remove: str) -> str:
-    numbers = {
-        "type": shown(type),
-        "number pages": f"{pages:,}" if pages else "",
-        "number chunks": f"{chunks:,}" if chunks else "",
-        "number size": _size(info.size) if "part" not in kind and info.size else "",
-        "when": _local_time(info.indexed_at),
-    }
-    cells = "".join(f'<td class="{column}">{value}</td>' for column, value in numbers.items())
-    return f'<tr id="doc-{key_of(id)}" class="{kind or "file"}"><td class="name" dir="auto">{name}</td>{cells}<td class="end">{remove}</td></tr>'
-
-
 # One document
+
+
+def remove_button(file: str) -> str:
+    """Return the button after which `script.js` asks once more, by the name in it."""
+    return act_button("ask", key_of(file), f'Remove…<span class="unseen"> {shown(file)}</span>', "remove")
 
 
 def document_html(
@@ -142,15 +57,19 @@ def document_html(
     page: int,
     parts: Sequence[DocumentInfo] = (),
     address: Address | None = None,
+    told: str = "",
 ) -> str:
     """Return a document's receipt and one page of its text, chunk by chunk.
 
-    `parts` are the documents inside it, `address` is where it was fetched.
+    `parts` are the documents inside it, `address` is where it was fetched, `told` is HTML of a line about it.
     """
     title = shown(info.title) or shown(info.id)
-    remove = _remove(info.id) if info.id == (info.file or info.id) else ""
-    back = f'<div class="bar">{_act("back", "", "← All documents", "back")}{remove}</div>'
-    head = f'{back}<h2 dir="auto" tabindex="-1">{title}</h2>{_receipt(info, parts, address)}'
+    remove = remove_button(info.id) if info.id == (info.file or info.id) else ""
+    again = f'<button type="button" class="again" data-again="{key_of(info.id)}">Index again</button>'
+    ask = f'<button type="button" class="again" data-ask-in="document" data-key="{key_of(info.id)}">Ask in this document</button>'
+    acts = f'<span class="acts">{"" if info.reason else ask}{again}{remove}</span>'
+    back = f'<div class="bar">{act_button("back", "", "← All documents", "back")}{acts}</div>'
+    head = f'{back}{told}<h2 dir="auto" tabindex="-1">{title}</h2>{_receipt(info, parts, address)}'
     if info.reason:
         return f'<article class="receipt" id="reading-{key_of(info.id)}-{page}">{head}</article>'
     pager = _pager(info, page)
@@ -167,18 +86,18 @@ def _receipt(info: DocumentInfo, parts: Sequence[DocumentInfo], address: Address
         "Name": shown(info.id),
         "Also as": ", ".join(shown(copy) for copy in info.copies),
         "Lies in": shown(info.file) if inside else "",
-        "Holds": ", ".join(_act("open", key_of(part.id), shown(part.title) or shown(part.id), "open") for part in parts),
-        "Fetched": f"{shown(address.final_url)} ({_local_time(address.fetched_at)})" if address else "",
+        "Holds": ", ".join(act_button("open", key_of(part.id), shown(part.title) or shown(part.id), "open") for part in parts),
+        "Fetched": f"{shown(address.final_url)} ({local_time(address.fetched_at)})" if address else "",
         "Type": shown(type_of(info.id)),
-        "Size": f"{_size(info.size)}{' (the whole file)' if inside else ''}" if info.size else "",
+        "Size": f"{size_text(info.size)}{' (the whole file)' if inside else ''}" if info.size else "",
         "Pages": f"{info.pages:,}" if info.pages else "",
         "Characters": f"{info.characters:,}" if not info.reason else "",
         "Chunks": f"{info.chunks:,}" if not info.reason else "",
         "Language": shown(info.language),
         "Took": f"{info.seconds:.2f} s" if info.seconds else "",
-        "Tried" if info.reason else "Added": _local_time(info.indexed_at),
-        "Warnings": "".join(_warning(warning) for warning in info.warnings),
-        "Of its file": "".join(_warning(warning) for warning in info.around),
+        "Tried" if info.reason else "Added": local_time(info.indexed_at),
+        "Warnings": "".join(warning_html(warning) for warning in info.warnings),
+        "Of its file": "".join(warning_html(warning) for warning in info.around),
     }
     pairs = (f'<dt>{label}</dt><dd dir="auto">{value}</dd>' for label, value in rows.items() if value)
     return f"<dl>{''.join(pairs)}</dl>"
@@ -188,8 +107,8 @@ def _pager(info: DocumentInfo, page: int) -> str:
     if info.chunks <= CHUNKS:
         return ""
     first, last = page * CHUNKS + 1, min((page + 1) * CHUNKS, info.chunks)
-    before = _act("page", str(page - 1), f"← Previous {CHUNKS}") if page else ""
-    after = _act("page", str(page + 1), f"Next {min(CHUNKS, info.chunks - last)} →") if last < info.chunks else ""
+    before = act_button("page", str(page - 1), f"← Previous {CHUNKS}") if page else ""
+    after = act_button("page", str(page + 1), f"Next {min(CHUNKS, info.chunks - last)} →") if last < info.chunks else ""
     return f'<p class="pager"><span>Chunks {first:,} to {last:,} of {info.chunks:,}</span>{before}{after}</p>'
 
 
@@ -197,7 +116,7 @@ def _chunk(number: int, chunk: Chunk) -> str:
     places = [f"p. {chunk.page}" if chunk.page else "", shown(chunk.heading), f"{counted(len(chunk.text), 'character')}"]
     where = " · ".join(filter(None, places))
     head = f'<header><strong>Chunk {number:,}</strong><span dir="auto">{where}</span></header>'
-    return f'<section class="chunk" aria-label="Chunk {number}">{head}<div class="passage" dir="auto">{shown_lines(chunk.text)}</div></section>'
+    return f'<section class="chunk" tabindex="-1" data-start="{chunk.start}" data-end="{chunk.end}" aria-label="Chunk {number}">{head}<div class="passage" dir="auto">{shown_lines(chunk.text)}</div></section>'
 
 
 # What became of files
@@ -205,15 +124,26 @@ def _chunk(number: int, chunk: Chunk) -> str:
 
 def results_html(results: Sequence[FileResult], total: int, running: bool = False, verb: str = "added") -> str:
     """Return what became of each file so far; `total` is how many there are, 0 when that isn't known."""
-    rows = "".join(_result(result, verb) for result in results)
-    state = f'<p class="state" role="status">{len(results)} of {total} done{dots()}</p>' if running else ""
+    listed = sorted(results, key=lambda result: result.ok)[:_LISTED] if len(results) > _LISTED else results
+    rows = "".join(_result(result, verb) for result in listed)
+    failed = sum(not result.ok for result in results)
+    count = (
+        f"{len(results):,} of {total:,} done" if running else f"{len(results) - failed:,} of {total:,} {verb}" if total > 3 else ""
+    )
+    state = f'<p class="state" role="status">{count}{dots() if running else ""}</p>' if count else ""
+    if len(results) > _LISTED:
+        rows += (
+            f'<li class="hint">and {len(results) - _LISTED:,} more, without a problem</li>'
+            if failed < _LISTED
+            else _rest(len(results))
+        )
     return f'{state}<ul class="results">{rows}</ul>' if rows or state else ""
 
 
 def _result(result: FileResult, verb: str) -> str:
     sign = "✓" if result.ok else "✗"
     message = shown(result.message) if result.ok else f"Not {verb}: {shown(result.message)}"
-    warnings = "".join(_warning(warning) for warning in result.warnings)
+    warnings = "".join(warning_html(warning) for warning in result.warnings)
     return (
         f'<li class="{"good" if result.ok else "bad"}"><span class="tick" aria-hidden="true">{sign}</span>'
         f'<div dir="auto"><strong>{shown(result.id)}</strong><span>{message}</span>{warnings}</div></li>'

@@ -1,24 +1,20 @@
 // Marks lead to their passage, buttons in messages and documents reach the server, folded parts stay as the reader left them.
 (() => {
   "use strict";
-  let newest = -1; // the turn whose answer came last
-  let chosen = -1; // the turn whose passages are shown
+  let wanted = ""; // the id of the card to show as soon as its panel is there
   const opened = new Set(); // reasoning that the reader unfolded
 
   const narrow = () => window.matchMedia("(max-width: 860px)").matches;
   const behavior = () => (window.matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth");
 
   function showSources() {
-    const panel = document.querySelector("#panel .panel");
-    if (!panel) return;
-    const turn = Number(panel.dataset.turn);
-    if (turn !== newest) newest = chosen = turn;
-    for (const section of panel.querySelectorAll(".sources")) {
-      section.classList.toggle("current", Number(section.dataset.turn) === chosen);
+    const chosen = document.querySelector("#panel .panel")?.dataset.turn;
+    if (chosen === undefined) return;
+    const answers = document.querySelectorAll("#chat .answer");
+    for (const answer of answers) {
+      answer.classList.toggle("lit", answer.id === `answer-${chosen}` && answers.length > 1);
     }
-    for (const answer of document.querySelectorAll("#chat .answer")) {
-      answer.classList.toggle("lit", answer.id === `answer-${chosen}` && newest > 0);
-    }
+    if (wanted && document.getElementById(wanted)) reveal(wanted);
   }
 
   function keepOpen() {
@@ -29,11 +25,13 @@
   }
 
   function reveal(id) {
-    const turn = Number(id.split("-")[1]);
-    chosen = turn;
-    showSources();
     const card = document.getElementById(id);
-    if (!card) return;
+    if (!card) { // the panel shows the sources of another answer
+      wanted = id;
+      document.dispatchEvent(new CustomEvent("assistant-act", { detail: { act: "sources", turn: Number(id.split("-")[1]) } }));
+      return;
+    }
+    wanted = "";
     card.scrollIntoView({ block: narrow() ? "start" : "center", behavior: behavior() });
     card.focus({ preventScroll: true });
     card.classList.remove("flash");
@@ -41,28 +39,22 @@
     card.classList.add("flash");
   }
 
-  function copy(turn, button) {
-    const text = document.querySelector(`#answer-${turn} .text`)?.cloneNode(true);
-    if (!text) return;
-    for (const mark of text.querySelectorAll("a.cite")) {
-      mark.textContent = `[${mark.lastChild.textContent.replace(" partly", "?")}]`;
-    }
-    for (const mark of text.querySelectorAll("span.unfound")) mark.textContent = "[?]";
-    text.style.cssText = "position:absolute;left:-9999px"; // innerText needs a layout
-    document.body.append(text);
-    const lines = text.innerText;
-    text.remove();
-    navigator.clipboard?.writeText(lines).then(() => {
-      button.textContent = "Copied";
-      setTimeout(() => (button.textContent = "Copy"), 1500);
-    });
+  function copy(turn, button) { // with its sources, which only the server has whole
+    const done = (label) => {
+      const before = button.textContent;
+      button.textContent = label;
+      setTimeout(() => (button.textContent = before), 1500);
+    };
+    const text = fetch(`export/${encodeURIComponent(here)}/${turn}.txt`).then((reply) => (reply.ok ? reply.blob() : Promise.reject()));
+    navigator.clipboard?.write([new ClipboardItem({ "text/plain": text })]).then(() => done("Copied"), () => done("Not copied"));
   }
 
   document.addEventListener("click", (event) => {
     const mark = event.target.closest?.("a.cite");
     if (mark) {
       event.preventDefault();
-      reveal(mark.getAttribute("href").slice(1));
+      if (narrow()) reveal(mark.getAttribute("href").slice(1));
+      else mark.dispatchEvent(new CustomEvent("assistant-mark", { bubbles: true })); // reader.js opens it
       return;
     }
     const button = event.target.closest?.("button.act");
@@ -72,12 +64,86 @@
     if (!act) return;
     const turn = around ? Number(around.id.split("-")[1]) : -1;
     if (act === "copy") copy(turn, button);
+    else if (act === "documents") document.querySelector("#tabs button[role=tab][data-tab-id=documents]")?.click();
     else if (act === "back") document.getElementById(`answer-${turn}`)?.scrollIntoView({ block: "center", behavior: behavior() });
     else {
-      document.dispatchEvent(new CustomEvent("assistant-act", { detail: { act, turn } }));
+      const number = [...(button.closest("ul")?.children ?? [])].indexOf(button.parentElement); // among questions to ask next
+      document.dispatchEvent(new CustomEvent("assistant-act", { detail: { act, turn, number, text: act === "example" ? button.textContent : "" } }));
       if (act === "edit") setTimeout(() => document.querySelector("#question textarea")?.focus(), 300);
     }
   }, true);
+
+  // Conversations: the address names the one on the page.
+  let here = null;
+
+  const named = () => new URLSearchParams(location.search).get("c") ?? "";
+  const addressOf = (id) => `${location.pathname}${id ? `?c=${encodeURIComponent(id)}` : ""}`;
+  const tellTalks = (act, to, text = "") => document.dispatchEvent(new CustomEvent("assistant-talks", { detail: { act, to, text } }));
+
+  function followAddress() {
+    const id = document.querySelector("#here [data-id]")?.dataset.id;
+    if (id === undefined) return;
+    if (id !== here) {
+      if (id !== named()) history[here === null ? "replaceState" : "pushState"](null, "", addressOf(id));
+      here = id;
+    }
+    for (const link of document.querySelectorAll("a[data-talk]")) {
+      const current = link.dataset.talk === id ? "page" : null;
+      if (link.getAttribute("aria-current") !== current) current ? link.setAttribute("aria-current", current) : link.removeAttribute("aria-current");
+    }
+  }
+
+  window.addEventListener("popstate", () => tellTalks("open", named()));
+
+  let menu = ""; // the conversation whose menu is open: the list may be filled again meanwhile
+
+  function keepMenu() {
+    const details = menu && document.querySelector(`#talks details.more:has([data-to="${CSS.escape(menu)}"])`);
+    if (details && !details.open) details.open = true;
+  }
+
+  function askForTitle(id) {
+    const link = document.querySelector(`a[data-talk="${CSS.escape(id)}"] span`);
+    const field = Object.assign(document.createElement("input"), { value: link?.textContent ?? "", maxLength: 80, id: "new-title" });
+    const label = Object.assign(document.createElement("label"), { textContent: "Title", htmlFor: field.id });
+    openDialog("Rename the conversation", "Rename", "Cancel", () => tellTalks("rename", id, field.value), [label, field]);
+    field.select();
+  }
+
+  document.addEventListener("click", (event) => {
+    for (const details of document.querySelectorAll("details.more[open]")) {
+      if (!details.querySelector("summary").contains(event.target)) setTimeout(() => (details.open = false)); // a link in it is followed first
+    }
+    const link = event.target.closest?.("a[data-talk]");
+    const button = event.target.closest?.("button[data-talk-act]");
+    if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+      event.preventDefault();
+      tellTalks("open", link.dataset.talk);
+      if (narrow()) document.querySelector("#sidebar .toggle-button")?.click();
+    }
+    if (!button) return;
+    const { talkAct: act, to } = button.dataset;
+    if (act === "rename") askForTitle(to);
+    else if (act === "link") navigator.clipboard?.writeText(new URL(addressOf(to), location.href).href);
+    else tellTalks(act, to);
+    if (act === "open") setTimeout(() => document.querySelector("#question textarea")?.focus(), 200);
+  });
+
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.matches?.("input, textarea, select, [contenteditable]");
+    if (event.key === "Escape" && !document.querySelector("dialog[open]")) {
+      document.querySelector("details.more[open]")?.removeAttribute("open");
+      document.querySelector("#question .stop-button")?.click();
+    } else if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+      event.preventDefault();
+      document.querySelector("#question textarea")?.focus();
+    } else if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      const bar = document.querySelector("#sidebar");
+      if (!bar?.classList.contains("open")) bar?.querySelector(".toggle-button")?.click();
+      document.querySelector("#find-talk input, #find-talk textarea")?.focus();
+    }
+  });
 
   // Documents: buttons with data-act reach the server. What is opened gets the focus, and gives it back to its row.
   let reading = ""; // the id of the document and page on view
@@ -85,27 +151,38 @@
 
   const tell = (act, to) => document.dispatchEvent(new CustomEvent("assistant-documents", { detail: { act, to } }));
 
-  function askToRemove(button) {
+  window.assistantDialog = (...given) => openDialog(...given); // for the other scripts
+
+  function openDialog(text, doIt, leaveIt, act, fields = []) {
     const dialog = document.createElement("dialog");
     const make = (tag, text, kind) => Object.assign(document.createElement(tag), { textContent: text, className: kind });
-    const name = button.querySelector(".unseen").textContent.trim();
-    const question = make("p", `Remove ${name} for good? The file in the corpus folder is deleted too.`, "question");
-    const yes = make("button", "Remove it", "yes");
-    const no = make("button", "Keep it", "no");
-    question.id = "remove-question";
-    dialog.className = "remove";
+    const form = Object.assign(document.createElement("form"), { method: "dialog" });
+    const question = make("p", text, "question");
+    const yes = make("button", doIt, fields.length ? "yes" : "yes danger");
+    const no = Object.assign(make("button", leaveIt, "no"), { type: "button" });
+    question.id = "dialog-question";
+    dialog.className = "asking";
     dialog.setAttribute("aria-labelledby", question.id);
-    dialog.append(question, no, yes);
-    yes.addEventListener("click", () => { dialog.close(); tell("remove", button.dataset.to); });
+    form.append(question, ...fields, no, yes);
+    dialog.append(form);
+    form.addEventListener("submit", act);
     no.addEventListener("click", () => dialog.close());
     dialog.addEventListener("close", () => dialog.remove());
     document.querySelector(".gradio-container").append(dialog);
     dialog.showModal();
   }
 
+  window.assistantDialog = openDialog; // for the other scripts
+
+  function askToRemove(button) {
+    const name = button.querySelector(".unseen").textContent.trim();
+    const text = `Remove ${name} for good? The file in the corpus folder is deleted too.`;
+    openDialog(text, "Remove it", "Keep it", () => tell("remove", button.dataset.to));
+  }
+
   document.addEventListener("click", (event) => {
     let button = event.target.closest?.("button[data-act]");
-    if (!button && !event.target.closest?.("button, a") && !String(getSelection())) {
+    if (!button && !event.target.closest?.("button, a, input, .tick") && !String(getSelection())) {
       button = event.target.closest?.("table.files tr")?.querySelector("button.open"); // anywhere in a row
     }
     if (!button) return;
@@ -128,10 +205,29 @@
 
   document.addEventListener("toggle", (event) => {
     const details = event.target;
+    if (details.matches?.("#talks details.more")) {
+      const id = details.querySelector("[data-to]").dataset.to;
+      if (details.open) menu = id;
+      else if (details.isConnected && menu === id) menu = "";
+    }
     if (!details.matches?.("#chat details.reasoning")) return;
     const id = details.closest(".answer")?.id;
     if (id) details.open ? opened.add(id) : details.isConnected && opened.delete(id);
   }, true);
 
-  new MutationObserver(() => { showSources(); keepOpen(); moveFocus(); }).observe(document, { childList: true, subtree: true });
+  let folded = !narrow(); // on a narrow page the list of conversations would lie over everything
+
+  function foldSidebar() {
+    const toggle = folded ? null : document.querySelector("#sidebar.open .toggle-button");
+    if (!toggle) return;
+    folded = true;
+    const fold = (tries) => { // the button works only a moment after it is there
+      if (!document.querySelector("#sidebar.open") || !tries) return;
+      toggle.click();
+      setTimeout(fold, 150, tries - 1);
+    };
+    setTimeout(fold, 50, 20);
+  }
+
+  new MutationObserver(() => { foldSidebar(); keepMenu(); showSources(); keepOpen(); moveFocus(); followAddress(); }).observe(document, { childList: true, subtree: true });
 })();

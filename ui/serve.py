@@ -2,7 +2,6 @@
 
 import ipaddress
 import os
-import shutil
 import signal
 import socket
 import threading
@@ -12,10 +11,11 @@ from pathlib import Path
 
 from assistant.answer import Assistant
 from assistant.errors import UserError
+from ui.receiving import Uploads
 
 _HERE = Path(__file__).parent
 _PATIENCE = 4.0  # seconds to end in order
-_SESSIONS = 200  # conversations kept in memory
+_SESSIONS = 200  # pages whose state is kept in memory
 
 
 def serve(
@@ -28,10 +28,10 @@ def serve(
     """
     settings = assistant.settings
     host, port = check_address(host, port)
-    uploads = settings.data / "uploads"
-    shutil.rmtree(uploads, ignore_errors=True)  # what an earlier run left
-    uploads.mkdir(parents=True, exist_ok=True)
-    os.environ["GRADIO_TEMP_DIR"] = str(uploads)  # read by Gradio when it is imported
+    uploads = Uploads(settings.uploads, settings.upload_mb * 1_000_000)
+    uploads.clear()  # what an earlier run left
+    uploads.folder.mkdir(parents=True)
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads.folder)  # read by Gradio when it is imported
     # Starting, Gradio asks its own address over HTTP: a proxy of the environment must not see that.
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(
         filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1,localhost,::1"])
@@ -39,14 +39,22 @@ def serve(
 
     from starlette.middleware import Middleware
 
-    from ui.app import ASKING, build
+    from assistant.conversations import Conversations
+    from ui import exports, reader, where
+    from ui.app import build
+    from ui.desk import MOST_AT_ONCE, Desk
+    from ui.evaluating import Evaluating
+    from ui.events import Events
     from ui.guard import Guard
     from ui.look import theme
     from ui.relay import stop_all
 
     shown_host = f"[{host}]" if ":" in host else host
-    app = build(assistant)
-    app.queue(max_size=4 * ASKING, default_concurrency_limit=ASKING, api_open=False)
+    kept = Conversations(settings.data / "conversations.sqlite3")
+    desk = Desk(assistant.ask, kept, assistant.follow_ups)
+    evaluating = Evaluating(assistant)
+    app = build(assistant, desk, kept, evaluating)
+    app.queue(max_size=None, default_concurrency_limit=MOST_AT_ONCE, api_open=False)
     app.launch(
         server_name=shown_host,
         server_port=port,
@@ -57,8 +65,8 @@ def serve(
         show_error=False,
         allowed_paths=[],
         # The guard serves no file at all; this holds should Gradio find another way. Uploads must stay readable.
-        blocked_paths=[str(settings.corpus), *(str(path) for path in settings.data.iterdir() if path != uploads)],
-        max_file_size=settings.upload_mb * 1_000_000,
+        blocked_paths=[str(settings.corpus), *(str(path) for path in settings.data.iterdir() if path != uploads.folder)],
+        max_file_size=uploads.max_bytes,
         strict_cors=True,
         enable_monitoring=False,
         run_history=False,
@@ -67,20 +75,34 @@ def serve(
         pwa=False,
         footer_links=[],
         state_session_capacity=_SESSIONS,
-        app_kwargs={"middleware": [Middleware(Guard, port=port)], "docs_url": None, "redoc_url": None, "openapi_url": None},
+        app_kwargs={
+            "middleware": [Middleware(Guard, port=port, events=Events(app))],
+            "docs_url": None,
+            "redoc_url": None,
+            "openapi_url": None,
+        },
         theme=theme(),
-        css_paths=[_HERE / "style.css"],
-        head=f"<script>{(_HERE / 'script.js').read_text(encoding='utf-8')}</script>",
+        css_paths=sorted(_HERE.glob("*.css")),
+        head="".join(f"<script>{path.read_text(encoding='utf-8')}</script>" for path in sorted(_HERE.glob("*.js"))),
     )
+    # Before Gradio's own, which take every path.
+    own = [*exports.routes(kept, settings.user_header), *reader.routes(assistant), *where.routes(assistant), *uploads.routes()]
+    app.app.router.routes[:0] = own
     threading.Thread(target=_load_model, args=[assistant], name="load-model", daemon=True).start()
     try:
         if on_ready is not None:
             on_ready(f"http://{shown_host}:{port}")
-        ended.wait()
+        while not ended.wait(0.5):  # a signal that another thread got is only seen when this one wakes up
+            pass
     finally:
-        stop_all(seconds=2)  # or the process would wait for the model to finish
+        evaluating.stop()
+        uploads.end()
+        desk.close(seconds=1.5)
+        evaluating.close(seconds=0.3)
+        stop_all(seconds=1.5)
         app.close(verbose=False)
-        shutil.rmtree(uploads, ignore_errors=True)
+        kept.close()
+        uploads.clear()
 
 
 def _load_model(assistant: Assistant) -> None:

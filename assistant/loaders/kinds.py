@@ -78,7 +78,7 @@ class Kind:
 
 def recognise(data: bytes) -> Kind:
     """Return what `data` really is; text of every kind has the suffix `.txt`, but HTML and mail their own."""
-    if data.startswith(b"%PDF-") or (_PDF_LATER.search(data[:1024]) and any(mark in data for mark in _TEXT_PDF)):
+    if data.startswith(b"%PDF-"):
         return Kind(".pdf", _NAMES[".pdf"])
     if data.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")):
         return _zip_kind(data)
@@ -88,6 +88,9 @@ def recognise(data: bytes) -> Kind:
         return Kind(".rtf", _NAMES[".rtf"])
     if data[257:262] == b"ustar":
         return Kind(".tar", _NAMES[".tar"])
+    # Archives that don't pack what they hold are above: the first of it may be a PDF.
+    if _PDF_LATER.search(data[:1024]) and any(mark in data for mark in _TEXT_PDF):
+        return Kind(".pdf", _NAMES[".pdf"])
     if data.startswith(_PICTURES):
         return Kind("", _other(data))
     return _text_kind(data) or Kind("", _other(data))

@@ -11,6 +11,7 @@ from typing import Any
 from assistant.documents import Part
 from assistant.errors import DocumentError
 from assistant.loaders.ocr import MAX_PIXELS, Picture
+from assistant.loaders.pdf_drawing import Drawn, draw
 from assistant.loaders.pdf_layout import Fragment
 from assistant.loaders.pdf_words import clean, read_words
 
@@ -157,6 +158,15 @@ class Pdf:
         bitmap.close()
         page.close()
         return picture
+
+    def drawn(self, index: int) -> Drawn:
+        """Draw a page as it is seen; raises `DocumentError` when it is damaged."""
+        import pypdfium2
+
+        try:
+            return draw(pypdfium2.raw, self._pdf[index])
+        except (pypdfium2.PdfiumError, ValueError):
+            raise DocumentError(f"page {index + 1} is damaged") from None
 
     def attachments(self) -> tuple[list[Part], list[str]]:
         """Return the files in the file, and warnings about those left out."""

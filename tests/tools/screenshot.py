@@ -25,6 +25,7 @@ _ARGS = [
 ]
 _SIZES = {"laptop": (1280, 800), "phone": (390, 844)}
 _ANSWER_SECONDS = 240
+_PDF_QUESTION = "How did Chinese developers respond to US export restrictions?"
 
 
 def _take(page: Page, url: str, question: str, save: Path, name: str) -> None:
@@ -47,12 +48,35 @@ def _take(page: Page, url: str, question: str, save: Path, name: str) -> None:
         mark.click()
         page.wait_for_timeout(600)
         picture("4-source")
+    page.goto(url)
+    page.wait_for_selector("#question textarea")
+    page.wait_for_timeout(1000)
+    page.fill("#question textarea", f"@export-controls-briefing.pdf {_PDF_QUESTION}")
+    page.keyboard.press("Escape")  # the names offered after @
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#chat .answer .foot", timeout=_ANSWER_SECONDS * 1000)
+    mark = page.locator("#chat a.cite").first
+    if mark.count() and page.viewport_size and page.viewport_size["width"] > 860:
+        mark.click()
+        page.locator("#side article.reader").get_by_role("button", name="Page", exact=True).click()
+        page.wait_for_timeout(2500)
+    picture("5-page")
+    page.get_by_role("tab", name="Search").click()
+    page.locator("#query textarea, #query input").first.fill("export restrictions")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#found .source")
+    picture("6-search")
     page.get_by_role("tab", name="Documents").click()
     page.wait_for_selector("#table table, #table .hint")
-    picture("5-documents")
+    picture("7-documents")
     page.locator("#table button.open").first.click()
     page.wait_for_selector("#reading article")
-    picture("6-document")
+    picture("8-document")
+    tab = page.get_by_role("tab", name="Evaluation")
+    if tab.is_visible():
+        tab.click()
+        page.wait_for_timeout(2500)
+        picture("9-evaluation")
 
 
 def main(url: str, folder: str, question: str = "Who founded DeepSeek, and when?") -> int:

@@ -1,0 +1,183 @@
+"""Conversations in a real browser: kept over reloads, tabs and restarts, found, renamed, deleted, exported."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from assistant.settings import Settings
+from tests.browser import SECONDS, needs_browser, open_app
+from tests.conftest import settings_in, write_documents
+from tests.scripted_server import Finish, Pause, ScriptedServer, answer, serving, stream
+from tests.serving import App, running
+
+pytestmark = needs_browser
+
+TEXTS = {
+    "bees.md": "# Bees\n\nHoney bees dance to show where flowers are. The waggle dance shows the direction.",
+    "tides.md": "# Tides\n\nThe moon pulls the sea, and the tide rises twice a day.",
+}
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[ScriptedServer]:
+    yield from serving()
+
+
+@pytest.fixture(scope="module")
+def options(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Settings:
+    made = settings_in(tmp_path_factory.mktemp("talks"), models, {})
+    write_documents(made.corpus, TEXTS)
+    return made
+
+
+@pytest.fixture(scope="module")
+def app(options: Settings, model: ScriptedServer) -> Iterator[App]:
+    with running(options, OPENAI_BASE_URL=model.url) as started:
+        yield started
+
+
+def ask(page: Page, model: ScriptedServer, question: str, text: str) -> None:
+    before = page.locator("#chat .answer .foot").count()
+    model.play(answer(text))
+    page.fill("#question textarea", question)
+    page.keyboard.press("Enter")
+    expect(page.locator("#chat .answer .foot")).to_have_count(before + 1, timeout=30 * SECONDS)
+
+
+def menu(page: Page, title: str, act: str) -> None:
+    row = page.locator("#talks li").filter(has_text=title).first
+    row.locator("summary").click()
+    row.get_by_text(act, exact=True).click()
+
+
+def test_a_reload_a_second_tab_and_the_list_bring_a_conversation_back(page: Page, app: App, model: ScriptedServer) -> None:
+    seen = open_app(page, app)
+    ask(page, model, "How do bees show where flowers are?", "Honey bees dance to show where flowers are.")
+    expect(page.locator("#talks a[aria-current]")).to_contain_text("How do bees", timeout=10 * SECONDS)
+    address = page.url
+    assert "?c=" in address
+    sources = page.locator("#panel .source").first.inner_text()
+    page.reload()
+    expect(page.locator("#chat .answer.done")).to_contain_text("bees dance", timeout=30 * SECONDS)
+    expect(page.locator("#panel .source").first).to_have_text(sources, use_inner_text=True)
+    second = page.context.new_page()
+    second.goto(address)
+    expect(second.locator("#chat .answer.done")).to_contain_text("bees dance", timeout=30 * SECONDS)
+    page.get_by_role("button", name="New conversation").click()
+    expect(page.locator("#chat .answer")).to_have_count(0, timeout=10 * SECONDS)
+    page.wait_for_url(lambda url: "?c=" not in url, timeout=10 * SECONDS)
+    page.locator("#talks a", has_text="How do bees").click()
+    expect(page.locator("#chat .answer.done")).to_contain_text("bees dance", timeout=10 * SECONDS)
+    page.wait_for_url(address, timeout=10 * SECONDS)
+    page.go_back()
+    expect(page.locator("#chat .answer")).to_have_count(0, timeout=10 * SECONDS)
+    assert seen.foreign == []
+    assert seen.errors == []
+
+
+def test_an_answer_goes_on_over_a_reload_and_shows_on_both_tabs(page: Page, app: App, model: ScriptedServer) -> None:
+    open_app(page, app)
+    model.play(stream("The tide rises twice a day. ", *(part for n in range(40) for part in (f"Word {n} ", Pause(0.1))), Finish()))
+    page.fill("#question textarea", "How often does the tide rise?")
+    page.keyboard.press("Enter")
+    expect(page.locator("#chat .answer .text")).to_contain_text("Word 2", timeout=20 * SECONDS)
+    second = page.context.new_page()
+    second.goto(page.url)
+    page.reload()
+    for one in (page, second):
+        expect(one.locator("#chat .answer.done")).to_contain_text("Word 39", timeout=30 * SECONDS)
+
+
+def test_while_an_answer_is_written_another_conversation_can_be_read(page: Page, app: App, model: ScriptedServer) -> None:
+    open_app(page, app)
+    ask(page, model, "What pulls the sea?", "The moon pulls the sea.")
+    page.get_by_role("button", name="New conversation").click()
+    expect(page.locator("#chat .answer")).to_have_count(0, timeout=10 * SECONDS)
+    model.play(stream("Honey bees dance. ", *(part for n in range(40) for part in (f"Step {n} ", Pause(0.1))), Finish()))
+    page.fill("#question textarea", "How do honey bees dance?")
+    page.keyboard.press("Enter")
+    expect(page.locator("#chat .answer .text")).to_contain_text("Step 2", timeout=20 * SECONDS)
+    page.locator("#talks a", has_text="What pulls the sea").click()
+    expect(page.locator("#chat .answer.done")).to_contain_text("The moon pulls", timeout=10 * SECONDS)
+    page.wait_for_timeout(1000)
+    assert "Step" not in page.locator("#chat").inner_text()
+    page.locator("#talks a", has_text="How do honey bees dance").click()
+    expect(page.locator("#chat .answer.done")).to_contain_text("Step 39", timeout=30 * SECONDS)
+
+
+def test_a_conversation_is_found_renamed_deleted_and_had_back(page: Page, app: App, model: ScriptedServer) -> None:
+    open_app(page, app)
+    ask(page, model, "What does the waggle dance show?", "The waggle dance shows the direction.")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("WAGGLE show")
+    expect(page.locator("#talks li")).to_have_count(1, timeout=10 * SECONDS)
+    page.keyboard.press("Control+a")
+    page.keyboard.press("Delete")
+    menu(page, "waggle", "Rename")
+    page.locator("dialog input").fill("Birds <img src=x onerror=alert(1)>")
+    page.keyboard.press("Enter")
+    expect(page.locator("#talks")).to_contain_text("Birds <img src=x onerror=alert(1)>", timeout=10 * SECONDS)
+    menu(page, "Birds", "Delete")
+    expect(page.locator("#told")).to_contain_text("was deleted", timeout=10 * SECONDS)
+    expect(page.locator("#talks")).not_to_contain_text("Birds", timeout=10 * SECONDS)
+    expect(page.locator("#chat .answer")).to_have_count(0, timeout=10 * SECONDS)
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("#talks")).to_contain_text("Birds", timeout=10 * SECONDS)
+    expect(page.locator("#chat .answer.done")).to_have_count(1, timeout=10 * SECONDS)
+
+
+def test_a_conversation_is_saved_as_a_file(page: Page, app: App, model: ScriptedServer) -> None:
+    open_app(page, app)
+    ask(page, model, "What pulls the sea and the tide?", "The moon pulls the sea.")
+    expect(page.locator("#talks")).to_contain_text("the sea and the tide", timeout=10 * SECONDS)
+    for kind, held in (("Markdown", "[^1-1]: "), ("HTML", "<blockquote>"), ("JSON", '"citations"')):
+        with page.expect_download() as download:
+            menu(page, "the sea and the tide", f"Export as {kind}")
+        text = download.value.path().read_text(encoding="utf-8")
+        assert held in text and "The moon pulls the sea" in text
+        assert download.value.suggested_filename.startswith("What pulls the sea and the tide")
+        if kind == "JSON":
+            assert json.loads(text)["turns"][0]["question"] == "What pulls the sea and the tide?"
+    assert page.request.get(f"{app.url}/export/nothing.md").status == 404
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.locator("#chat .answer .act-copy").click()
+    expect(page.locator("#chat .answer .act-copy")).to_have_text("Copied", timeout=5 * SECONDS)
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("The moon pulls the sea") and "Sources\n[1] Tides (tides.md): “The moon pulls the sea" in copied
+
+
+def test_a_restart_loses_nothing_not_even_an_answer_in_the_making(
+    page: Page, model: ScriptedServer, tmp_path: Path, models: Path
+) -> None:
+    made = settings_in(tmp_path, models, {})
+    write_documents(made.corpus, TEXTS)
+    model.play(stream("The moon pulls the sea. ", *(part for n in range(400) for part in (f"Wave {n} ", Pause(0.1)))))
+    with running(made, OPENAI_BASE_URL=model.url) as app:
+        open_app(page, app)
+        page.fill("#question textarea", "What pulls the sea?")
+        page.keyboard.press("Enter")
+        expect(page.locator("#chat .answer .text")).to_contain_text("Wave 15", timeout=30 * SECONDS)
+        address = page.url.partition("?")[2]
+        app.process.kill()
+    with running(made, OPENAI_BASE_URL=model.url) as app:
+        page.goto(f"{app.url}/?{address}")
+        kept = page.locator("#chat .answer.stopped")
+        expect(kept).to_contain_text("Wave 2", timeout=30 * SECONDS)
+        expect(kept).to_contain_text("The server ended while this answer was being written")
+
+
+def test_keys_stop_an_answer_and_reach_the_box(page: Page, app: App, model: ScriptedServer) -> None:
+    open_app(page, app)
+    model.play(stream("The moon pulls the sea. ", *(part for n in range(400) for part in (f"Wave {n} ", Pause(0.1)))))
+    page.fill("#question textarea", "What pulls the sea?")
+    page.keyboard.press("Enter")
+    expect(page.locator("#chat .answer .text")).to_contain_text("Wave 2", timeout=30 * SECONDS)
+    page.keyboard.press("Escape")
+    expect(page.locator("#chat .answer.stopped")).to_be_visible(timeout=5 * SECONDS)
+    page.locator("#chat .answer").click()
+    page.keyboard.press("/")
+    page.keyboard.type("typed")
+    expect(page.locator("#question textarea")).to_have_value("typed")
