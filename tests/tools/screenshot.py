@@ -25,6 +25,7 @@ _ARGS = [
 ]
 _SIZES = {"laptop": (1280, 800), "phone": (390, 844)}
 _ANSWER_SECONDS = 240
+_LEFT = ("AbortError", "errored out")  # what Gradio says of requests that end because the page is left
 _PDF_QUESTION = "How did Chinese developers respond to US export restrictions?"
 
 
@@ -75,7 +76,9 @@ def _take(page: Page, url: str, question: str, save: Path, name: str) -> None:
     tab = page.get_by_role("tab", name="Evaluation")
     if tab.is_visible():
         tab.click()
-        page.wait_for_timeout(2500)
+        page.get_by_role("button", name="Measure search").click()
+        page.wait_for_selector("#evaluation .plot, .plot", timeout=60_000)
+        page.wait_for_timeout(1500)
         picture("9-evaluation")
 
 
@@ -90,6 +93,10 @@ def main(url: str, folder: str, question: str = "Who founded DeepSeek, and when?
         parts = urlsplit(address)
         if parts.scheme not in ("data", "blob") and parts.netloc != own:
             wrong.append(f"foreign request: {address}")
+
+    def told(error: str) -> None:
+        if not any(words in error for words in _LEFT):
+            wrong.append(f"console: {error}")
 
     with sync_playwright() as playwright:
         for size, (width, height) in _SIZES.items():
@@ -107,7 +114,7 @@ def main(url: str, folder: str, question: str = "Who founded DeepSeek, and when?
                     page = context.pages[0]
                     page.on("request", lambda request: check(request.url))
                     page.on("pageerror", lambda error: wrong.append(f"page error: {error}"))
-                    page.on("console", lambda line: wrong.append(f"console: {line.text}") if line.type == "error" else None)
+                    page.on("console", lambda line: told(line.text) if line.type == "error" else None)
                     _take(page, url, question, save, f"{size}-{scheme}")
                     context.close()
     for line in dict.fromkeys(wrong):
