@@ -33,6 +33,8 @@ _POINTS_BACK = re.compile(
     r"\b(?:this|these|those|it|they|he|she|following|former|latter)\b|\bthe (?:two|table|figure|note|text|section|briefing)\b",
     re.IGNORECASE,
 )
+_ASKS_WHO = re.compile(r"\W*(?:who|whose|whom)\b", re.IGNORECASE)
+_ASKS_HOW_MUCH = re.compile(r"\W*(?:when|how (?:many|much|long|old|high|large|far|often|big|tall))\b", re.IGNORECASE)
 _NUMBER = re.compile(r"^\W*\d+\s*[.):]\s*")
 SYSTEM = (
     "For each numbered sentence you write one short question that the sentence answers, in its language. "
@@ -130,4 +132,8 @@ def _asks_for(question: str, sentence: str) -> bool:
     words = {word for word in stems(question, own.values) if says_something(word)}
     there = {word for word in stems(sentence, other.values) if says_something(word)}
     named = bool(set(own.names) & set(other.names))
+    if _ASKS_WHO.match(question) and not set(other.names) - set(own.names):
+        return False
+    if _ASKS_HOW_MUCH.match(question) and len(other.values) <= len(own.values):
+        return False
     return len(words & there) >= (_SHARED if named else _SHARED_UNNAMED) and not there <= words

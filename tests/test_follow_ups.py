@@ -58,11 +58,13 @@ def test_the_model_reads_only_the_sentences_and_its_questions_are_returned(assis
         "Does the Lumen Observatory stand on Mount Corran, 2,340 metres above the sea?",  # leaves nothing to be told
         "How high does the Lumen Observatory stand" + " above the sea" * 10 + "?",
         "On which mountain does the Lumen Observatory stand?",  # asked before
+        "Who stands above the sea on Mount Corran at the Lumen Observatory?",  # nobody is named
     ],
 )
 def test_what_is_no_new_question_for_its_sentence_is_left_out(assistant: Assistant, line: str) -> None:
     asked = ["On which mountain does the Lumen Observatory stand?"]
     assert worth_asking(f"1. {line}", [HEIGHT], asked, assistant.corpus.embedder) == ()
+    assert worth_asking("1. When does the mirror need carbon dioxide snow?", [MIRROR], [], assistant.corpus.embedder) == ()
     assert worth_asking("1. How high does the Lumen Observatory stand?", [HEIGHT], [], assistant.corpus.embedder) != ()
 
 
