@@ -43,7 +43,7 @@ class Crowd:
                 getattr(self, f"_{kind}")(number, chance)
                 self.done[kind] += 1
             except UserError as error:
-                if "There is no document called" not in str(error):  # another thread was faster
+                if not any(words in str(error) for words in ("There is no document called", "by somebody else")):  # who was faster
                     self.wrong.append(error)
             except BaseException as error:
                 self.wrong.append(error)

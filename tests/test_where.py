@@ -56,17 +56,18 @@ def test_ticked_documents_are_known_by_their_keys_and_those_that_are_gone_are_to
 
 def test_only_files_among_the_uploads_are_added(tmp_path: Path) -> None:
     uploads, outside = tmp_path / "uploads", tmp_path / "secret.md"
-    uploads.mkdir()
+    one = uploads / "request" / "1"  # each file of a request has a folder
+    one.mkdir(parents=True)
     outside.write_text("secret", encoding="utf-8")
-    good = uploads / "a.md"
+    good = one / "a.md"
     good.write_text("good", encoding="utf-8")
-    os.symlink(outside, uploads / "link.md")
+    os.symlink(outside, one / "link.md")
     wrong = [
         str(outside),
-        f"{uploads}/../secret.md",
-        str(uploads / "link.md"),
-        str(uploads),
-        str(uploads / "gone.md"),
+        f"{one}/../../../secret.md",
+        str(one / "link.md"),
+        str(one),
+        str(one / "gone.md"),
         "",
         "\0",
         "x" * 9000,

@@ -270,7 +270,9 @@ def _parser(content_type: str, callbacks: dict[str, Callable[..., None]]) -> Any
 def uploaded(path: str, folder: Path) -> bool:
     """Whether `path` is that of a file which was uploaded into `folder`: a page may name any."""
     file = Path(path)
-    return "\0" not in path and ".." not in file.parts and file.parent.parent.parent == folder and file.is_file()
+    if "\0" in path or ".." in file.parts or file.parent.parent.parent != folder:
+        return False
+    return file.is_file() and not file.is_symlink()
 
 
 def discard(files: Iterable[Path]) -> None:
