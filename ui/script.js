@@ -73,6 +73,19 @@
     }
   }, true);
 
+  // Gradio now and then opens no stream for an answer, or closes it too soon: one that stands still is asked for again.
+  let still = { text: "", since: 0, wait: 4000 };
+
+  setInterval(() => {
+    const answer = [...document.querySelectorAll("#chat .answer")].find((one) => !one.querySelector(".foot"));
+    const text = answer?.textContent ?? "";
+    if (!answer || text !== still.text) still = { text, since: Date.now(), wait: 4000 };
+    else if (Date.now() - still.since > still.wait) {
+      still = { text, since: Date.now(), wait: Math.min(still.wait * 1.5, 15000) };
+      document.dispatchEvent(new CustomEvent("assistant-act", { detail: { act: "refresh" } }));
+    }
+  }, 1000);
+
   // Conversations: the address names the one on the page.
   let here = null;
 

@@ -276,6 +276,9 @@ def talk_tab(assistant: Assistant, desk: Desk, kept: Conversations, title: str, 
         turn, wanted = data.get("turn"), data.get("act")
         if wanted == "where":
             return limit(now, data.get("places"))
+        if wanted == "refresh":  # what the page has of an answer stands still
+            updates = show(now, box=None)
+            return *updates[:2], gr.skip(), *updates[3:]
         if wanted == "example":
             return begin(now, str(data.get("text", "")), _turns(now))
         if wanted == "leave":
