@@ -32,7 +32,7 @@ from tests.serving import running
 
 TURNS = 199
 QUESTION = "How much market value did Nvidia lose?"
-_OPENED, _WORDS = 7, 120
+_OPENED, _WORDS = 7, 500
 _SMALLEST = """
 import sys
 import gradio as gr
