@@ -49,3 +49,11 @@ def open_app(page: Page, app: App) -> Seen:
     page.goto(app.url)
     expect(page.locator("#question textarea")).to_be_visible(timeout=60 * SECONDS)
     return seen
+
+
+def open_documents(page: Page, app: App) -> Seen:
+    """Open the app at the documents, and wait until they are listed."""
+    seen = open_app(page, app)
+    page.get_by_role("tab", name="Documents").click()
+    expect(page.locator("#table table")).to_be_visible(timeout=20 * SECONDS)
+    return seen

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from assistant.settings import Settings
-from tests.browser import SECONDS, Seen, needs_browser, open_app
+from tests.browser import SECONDS, needs_browser, open_app, open_documents
 from tests.conftest import settings_in, write_documents
 from tests.serving import App, running
 
@@ -34,13 +34,6 @@ def options(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Settings:
 def app(options: Settings) -> Iterator[App]:
     with running(options, ASSISTANT_CHAT_MODEL="extractive") as started:
         yield started
-
-
-def open_documents(page: Page, app: App) -> Seen:
-    seen = open_app(page, app)
-    page.get_by_role("tab", name="Documents").click()
-    expect(page.locator("#table table")).to_be_visible(timeout=20 * SECONDS)
-    return seen
 
 
 def test_a_question_is_limited_by_a_name_in_it_and_the_limit_stays_until_it_is_changed(page: Page, app: App) -> None:

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from assistant.settings import Settings
-from tests.browser import SECONDS, Seen, needs_browser, open_app
+from tests.browser import SECONDS, needs_browser, open_app, open_documents
 from tests.conftest import settings_in, write_documents
 from tests.serving import App, running
 
@@ -62,13 +62,6 @@ def small(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Settings:
 def app(small: Settings) -> Iterator[App]:
     with running(small, ASSISTANT_CHAT_MODEL="extractive") as started:
         yield started
-
-
-def open_documents(page: Page, app: App) -> Seen:
-    seen = open_app(page, app)
-    page.get_by_role("tab", name="Documents").click()
-    expect(page.locator("#table table")).to_be_visible(timeout=20 * SECONDS)
-    return seen
 
 
 def test_a_long_sync_shows_its_progress_on_every_tab_and_can_be_stopped_and_gone_on_with(

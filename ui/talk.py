@@ -43,7 +43,8 @@ Step = Callable[[], Updates]
 class View:
     """What one page shows: a conversation of `user` (`id` is empty before its first question), and the turn being changed.
 
-    `scope` is where the next question looks: None is where the newest one did. `version` is that of what is shown; its newest answer is `unfinished` when more of it may have been written since.
+    `scope` is where the next question looks: None is where the newest one did. `version` is that of what is shown; an answer
+    of it is `unfinished` when more may have been written since.
     """
 
     user: str = ""
@@ -68,8 +69,8 @@ class TalkTab:
     """What the list of conversations needs: the state of the page, and how another conversation is shown in it.
 
     `steps` makes an event's function of one that returns the step to take; a step returns the updates of `shown`, as `show` does.
-    The event `following` goes after it, for an answer that is being written. `forget` is for a page that is left. `news` takes what `behind` says of a page, and
-    has the page filled again when that changes.
+    The event `following` goes after it, for an answer that is being written. `forget` is for a page that is left. `news` takes
+    what `behind` says of a page, and has the page filled again when that changes.
     """
 
     view: gr.State
@@ -160,7 +161,7 @@ def talk_tab(assistant: Assistant, desk: Desk, kept: Conversations, title: str, 
         return now, chat_now, sources, trouble, box_now, where_html(scope), here_html(now.id), str(kept.revision), told
 
     def _again(now: View) -> Updates:
-        """Show a conversation again that somebody else went on with; the sources on view stay until there are others."""
+        """Show a conversation again that went on meanwhile; the sources on view stay until there are others."""
         updates = show(now, box=None)
         return updates if updates[0].unfinished else (*updates[:2], gr.skip(), *updates[3:])
 
@@ -277,8 +278,7 @@ def talk_tab(assistant: Assistant, desk: Desk, kept: Conversations, title: str, 
         if wanted == "where":
             return limit(now, data.get("places"))
         if wanted == "refresh":  # what the page has of an answer stands still
-            updates = show(now, box=None)
-            return *updates[:2], gr.skip(), *updates[3:]
+            return _again(now)
         if wanted == "example":
             return begin(now, str(data.get("text", "")), _turns(now))
         if wanted == "leave":
