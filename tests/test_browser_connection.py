@@ -127,3 +127,47 @@ def test_too_large_files_are_told_and_left_out_while_the_others_are_added(page: 
         "1 file passed over, which can't be read (over 50 MB).", timeout=30 * SECONDS
     )
     expect(page.locator("#results li.good")).to_contain_text("small.md", timeout=30 * SECONDS)
+
+
+# What says that a stream ends comes to Gradio's script this much later.
+LATE = """() => {
+  const ask = window.fetch.bind(window);
+  window.fetch = async (...request) => {
+    const reply = await ask(...request);
+    if (!reply.url.includes("queue/data")) return reply;
+    const [read, write] = [new TextDecoder(), new TextEncoder()];
+    const late = new TransformStream({
+      async transform(chunk, to) {
+        const text = read.decode(chunk);
+        const end = text.lastIndexOf("data:", text.indexOf('"close_stream"'));
+        if (!text.includes('"close_stream"')) return to.enqueue(chunk);
+        to.enqueue(write.encode(text.slice(0, end)));
+        window.ending = true;
+        await new Promise((done) => setTimeout(done, 1500));
+        window.ending = false;
+        to.enqueue(write.encode(text.slice(end)));
+      },
+    });
+    return new Response(reply.body.pipeThrough(late), reply);
+  };
+}"""
+
+
+def test_an_event_that_is_sent_before_the_page_has_read_that_its_stream_ends_is_not_lost(page: Page, app: App) -> None:
+    page.add_init_script(f"({LATE})()")
+    open_app(page, app)
+    page.get_by_role("tab", name="Search").click()
+    box, new = page.locator("#query textarea, #query input"), page.locator("#found article:not([data-old])")
+    for query in ("flowers", "bees dance", "flowers", "dances"):
+        box.fill(query)
+        box.press("Enter")
+        expect(new).to_be_visible(timeout=20 * SECONDS)
+        new.evaluate("article => (article.dataset.old = 1)")
+        page.wait_for_function("window.ending === true")
+
+
+def test_an_answer_whose_stream_breaks_is_shown_all_the_same(page: Page, app: App) -> None:
+    open_app(page, app)
+    ask(page, "How do honey bees dance?")
+    page.route("**/gradio_api/queue/data*", lambda route: route.abort())
+    ask(page, "Where are flowers?")

@@ -59,9 +59,9 @@ def failure(settings: Settings) -> tuple[Output, ModelError]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chat_model, "_FIRST_SECONDS", 1.0)
-    monkeypatch.setattr(chat_model, "_NEXT_SECONDS", 0.5)
-    monkeypatch.setattr(chat_model, "_WHOLE_SECONDS", 3.0)
+    monkeypatch.setattr(chat_model, "_FIRST_SECONDS", 2.0)
+    monkeypatch.setattr(chat_model, "_NEXT_SECONDS", 1.2)
+    monkeypatch.setattr(chat_model, "_WHOLE_SECONDS", 4.0)
 
 
 # The protocol

@@ -22,8 +22,8 @@ class Events:
     def __init__(self, app: gr.Blocks) -> None:
         self._app = app
 
-    def check(self, body: bytes) -> None:
-        """Raise `BadEvent` when `body` is none that the page could have sent."""
+    def check(self, body: bytes) -> str:
+        """Return which page sent an event; raises `BadEvent` when `body` is none that the page could have sent."""
         try:
             event = json.loads(body, parse_constant=_no_number, parse_float=_number)
             json.dumps(event, ensure_ascii=False).encode()  # lone surrogates can be neither stored nor sent
@@ -44,10 +44,15 @@ class Events:
         for part, value in zip(function.inputs, data, strict=True):
             if not all(_KINDS[kind](value) for kind in _KINDS if isinstance(part, kind)):
                 raise BadEvent("A part of this page holds nothing of that kind: load the page again.")
+        return session
 
     def has_news(self, session: str) -> bool:
         """Whether the page called `session` has sent events whose outcome it may ask for."""
         return session in self._app._queue.pending_messages_per_session
+
+    def pending(self, session: str) -> bool:
+        """Whether events of the page called `session` are not over, or it has not been told so."""
+        return bool(self._app._queue.pending_event_ids_session.get(session))
 
     def _parts(self) -> set[int | None]:
         return {part for function in self._app.fns.values() for part, _ in function.targets}

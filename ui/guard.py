@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -10,6 +11,7 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui import receiving
+from ui.streams import Streams
 
 if TYPE_CHECKING:
     from ui.events import Events
@@ -19,7 +21,8 @@ _MAX_EVENT = 8_000_000  # bytes of an event: text that is far too long is told s
 _DATA = "/gradio_api/queue/data"
 # What Gradio itself would say, with a traceback in the log.
 _NO_SESSION = 'data: {"msg":"unexpected_error","message":"This page is not known: load it again.","success":false,"session_not_found":true}\n\n'
-_EVENTS = ("/gradio_api/queue/join", "/gradio_api/run/predict")
+_JOIN = "/gradio_api/queue/join"
+_EVENTS = (_JOIN, "/gradio_api/run/predict")
 _HEADERS = {
     # Gradio's page runs inline scripts, and its HTML component makes functions from strings.
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'; "
@@ -43,6 +46,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, port: int, events: "Events") -> None:
         self.app, self.events = app, events
+        self.streams = Streams(events.pending)
         names = ("127.0.0.1", "localhost", "[::1]")
         self.hosts = {f"{name}:{port}" for name in names} | (set(names) if port == 80 else set())
 
@@ -57,8 +61,12 @@ class Guard:
         refusal = self._refusal(scope, headers)
         if refusal is not None:
             await refusal(scope, receive, send)
-        elif scope["path"] == _DATA and not self.events.has_news(QueryParams(scope["query_string"]).get("session_hash", "")):
-            await PlainTextResponse(_NO_SESSION, media_type="text/event-stream")(scope, receive, send)
+        elif scope["path"] == _DATA:
+            session = QueryParams(scope["query_string"]).get("session_hash", "")
+            if self.events.has_news(session):
+                await self.streams.stream(self.app, session, scope, receive, send)
+            else:
+                await PlainTextResponse(_NO_SESSION, media_type="text/event-stream")(scope, receive, send)
         elif scope["path"] == receiving.PATH or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             await self.app(scope, receive, send)
         else:
@@ -87,9 +95,10 @@ class Guard:
             if len(body) > (_MAX_EVENT if is_event else MAX_BODY):
                 await JSONResponse({"detail": "This is too long to be sent: shorten it."}, 413)(scope, receive, send)
                 return
+        session = ""
         if is_event:
             try:
-                await asyncio.to_thread(self.events.check, bytes(body))
+                session = await asyncio.to_thread(self.events.check, bytes(body))
             except ValueError as error:
                 await JSONResponse({"detail": str(error)}, 422)(scope, receive, send)
                 return
@@ -102,7 +111,8 @@ class Guard:
             sent = True
             return {"type": "http.request", "body": bytes(body), "more_body": False}
 
-        await self.app(scope, replay, send)
+        async with self.streams.sending(session) if scope["path"] == _JOIN else nullcontext():
+            await self.app(scope, replay, send)
 
 
 def _decoded(path: str) -> str:

@@ -73,7 +73,7 @@
     }
   }, true);
 
-  // Gradio now and then opens no stream for an answer, or closes it too soon: one that stands still is asked for again.
+  // The stream of an answer may break, with the connection: one that stands still is asked for again.
   let still = { text: "", since: 0, wait: 4000 };
 
   setInterval(() => {
