@@ -3,10 +3,11 @@
 import fcntl
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -163,9 +164,9 @@ def assistant(opened: "Assistant", scripted: ScriptedServer) -> Iterator["Assist
 
 
 @pytest.fixture
-def page(tmp_path: Path) -> Iterator["Page"]:
-    """A page of a real browser, with a profile of its own."""
-    from playwright.sync_api import sync_playwright
+def page(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator["Page"]:
+    """A page of a real browser, with a profile of its own; a picture of how it looked at last stays in artifacts/tests/."""
+    from playwright.sync_api import Error, sync_playwright
 
     from tests.browser import CHROMIUM, FLAGS
 
@@ -174,6 +175,9 @@ def page(tmp_path: Path) -> Iterator["Page"]:
             str(tmp_path / "profile"), executable_path=CHROMIUM, args=FLAGS, viewport={"width": 1280, "height": 800}
         )
         yield context.pages[0]
+        name = re.sub(r"[^\w.-]+", "-", f"{request.path.stem}-{request.node.name}")
+        with suppress(Error):  # a page that was closed
+            context.pages[0].screenshot(path=ROOT / "artifacts" / "tests" / f"{name[:150]}.png", timeout=10_000)
         context.close()
 
 

@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from assistant.conversations import Conversations
 from assistant.settings import Settings
+from assistant.snapshots import Answer
 from tests.browser import SECONDS, needs_browser, open_app
 from tests.conftest import settings_in, write_documents
 from tests.scripted_server import Finish, Pause, ScriptedServer, answer, serving, stream
@@ -181,3 +184,39 @@ def test_keys_stop_an_answer_and_reach_the_box(page: Page, app: App, model: Scri
     page.keyboard.press("/")
     page.keyboard.type("typed")
     expect(page.locator("#question textarea")).to_have_value("typed")
+
+
+def test_a_long_conversation_shows_its_newest_questions_and_the_earlier_ones_when_asked(
+    page: Page, app: App, options: Settings, model: ScriptedServer
+) -> None:
+    with closing(Conversations(options.data / "conversations.sqlite3")) as kept:
+        id = kept.begin("", "A long conversation")
+        for turn in range(70):
+            kept.keep(id, turn, Answer(f"Question {turn}?", text=f"Words {turn}. " * 40, state="done"))
+    seen = open_app(page, app)
+    page.locator("#talks a", has_text="A long conversation").click()
+    answers = page.locator("#chat .answer")
+    expect(answers).to_have_count(30, timeout=20 * SECONDS)
+    expect(page.locator("#chat .earlier")).to_contain_text("40 earlier questions not shown.")
+    page.wait_for_timeout(1000)  # Gradio goes to the end of a conversation 0.3 seconds after it was opened
+    for before, count in ((40, 60), (10, 70)):
+        page.locator("#chat .earlier button").click()
+        expect(answers).to_have_count(count, timeout=20 * SECONDS)
+        expect(page.locator(f"#asked-{before}")).to_be_focused()
+        expect(page.locator(f"#asked-{before}")).to_be_in_viewport()
+        if count == 60:
+            expect(page.locator("#chat .earlier")).to_contain_text("10 earlier questions not shown. Show 10")
+    expect(page.locator("#chat .earlier")).to_have_count(0)
+    page.reload()
+    expect(answers).to_have_count(30, timeout=30 * SECONDS)
+    page.locator("#chat .earlier button").click()
+    expect(answers).to_have_count(60, timeout=20 * SECONDS)
+    page.locator("#asked-15").get_by_role("button", name="Edit").click()
+    expect(page.locator("#question textarea")).to_have_value("Question 15?")
+    model.play(answer("The moon pulls the sea."))
+    page.fill("#question textarea", "Why is there a tide?")
+    page.keyboard.press("Enter")
+    expect(page.locator("#answer-15 .foot")).to_be_visible(timeout=30 * SECONDS)
+    expect(page.locator("#asked-15")).to_contain_text("Why is there a tide?")
+    expect(answers).to_have_count(16)
+    assert seen.errors == []

@@ -167,6 +167,12 @@ def question_html(question: str, turn: int) -> str:
     )
 
 
+def earlier_html(hidden: int, more: int) -> str:
+    """Return what stands above the first message that is shown: how many questions are `hidden`, and a button for `more` of them."""
+    count = f"{hidden:,} earlier question{'' if hidden == 1 else 's'} not shown."
+    return one_block(f'<p class="earlier">{count} {button_html("earlier", "Show it" if more == 1 else f"Show {more}")}</p>')
+
+
 def button_html(act: str, label: str) -> str:
     """Return a button that `script.js` acts upon; it finds the turn in the id around it."""
     return f'<button type="button" class="act act-{act}">{label}</button>'

@@ -24,6 +24,19 @@
     }
   }
 
+  let first = ""; // the id of the first question before earlier ones were asked for
+
+  function keepPlace() {
+    const now = first && document.querySelector("#chat .asked");
+    if (!now || now.id === first) return;
+    const place = document.getElementById(first);
+    first = "";
+    if (!place) return;
+    place.scrollIntoView();
+    place.tabIndex = -1; // what had the focus is gone
+    place.focus({ preventScroll: true });
+  }
+
   function reveal(id) {
     const card = document.getElementById(id);
     if (!card) { // the panel shows the sources of another answer
@@ -67,6 +80,7 @@
     else if (act === "documents") document.querySelector("#tabs button[role=tab][data-tab-id=documents]")?.click();
     else if (act === "back") document.getElementById(`answer-${turn}`)?.scrollIntoView({ block: "center", behavior: behavior() });
     else {
+      if (act === "earlier") first = document.querySelector("#chat .asked")?.id ?? "";
       const number = [...(button.closest("ul")?.children ?? [])].indexOf(button.parentElement); // among questions to ask next
       document.dispatchEvent(new CustomEvent("assistant-act", { detail: { act, turn, number, text: act === "example" ? button.textContent : "" } }));
       if (act === "edit") setTimeout(() => document.querySelector("#question textarea")?.focus(), 300);
@@ -242,5 +256,5 @@
     setTimeout(fold, 50, 20);
   }
 
-  new MutationObserver(() => { foldSidebar(); keepMenu(); showSources(); keepOpen(); moveFocus(); followAddress(); }).observe(document, { childList: true, subtree: true });
+  new MutationObserver(() => { foldSidebar(); keepMenu(); showSources(); keepOpen(); keepPlace(); moveFocus(); followAddress(); }).observe(document, { childList: true, subtree: true });
 })();

@@ -18,8 +18,9 @@ from assistant.snapshots import Answer
 from ui import feedback
 from ui.desk import Desk
 from ui.events import details
+from ui.messages import NEWEST, messages_of, with_snapshot
 from ui.reader import fates, reader
-from ui.render import answer_html, editing_html, line_html, question_html
+from ui.render import editing_html, line_html
 from ui.render_sources import panel_html
 from ui.render_talks import here_html
 from ui.welcome import welcome_html
@@ -43,8 +44,8 @@ Step = Callable[[], Updates]
 class View:
     """What one page shows: a conversation of `user` (`id` is empty before its first question), and the turn being changed.
 
-    `scope` is where the next question looks: None is where the newest one did. `version` is that of what is shown; an answer
-    of it is `unfinished` when more may have been written since.
+    The newest `shown` turns are on the page. `scope` is where the next question looks: None is where the newest one did.
+    `version` is that of what is shown; an answer of it is `unfinished` when more may have been written since.
     """
 
     user: str = ""
@@ -53,6 +54,7 @@ class View:
     scope: Scope | None = None
     version: int = 0
     unfinished: bool = False
+    shown: int = NEWEST
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,7 @@ def talk_tab(assistant: Assistant, desk: Desk, kept: Conversations, title: str, 
         scope = now.scope if now.scope is not None else answers[-1].scope if answers else EVERYWHERE
         now = replace(now, version=version, scope=scope, unfinished=any(not answer.final for answer in answers))
         box_now = _typing(now.unfinished, **({} if box is None else {"value": box}))
-        chat_now = _messages(answers, last=True) or gr.Chatbot([], placeholder=welcome_html(assistant, title))
+        chat_now = messages_of(answers, now.shown) or gr.Chatbot([], placeholder=welcome_html(assistant, title))
         return now, chat_now, sources, trouble, box_now, where_html(scope), here_html(now.id), str(kept.revision), told
 
     def _again(now: View) -> Updates:
@@ -168,7 +170,7 @@ def talk_tab(assistant: Assistant, desk: Desk, kept: Conversations, title: str, 
     def begin(now: View, question: str, turn: int, scope: Scope | None = None) -> Updates:
         question = check_question(question)
         _, scope = assistant.scoped(question, scope or EVERYWHERE)
-        return show(View(now.user, desk.ask(now.user, now.id, question, turn, scope)))
+        return show(View(now.user, desk.ask(now.user, now.id, question, turn, scope), shown=now.shown))
 
     def ask(now: View, question: str) -> Updates:
         return begin(now, question, _turns(now) if now.editing is None else now.editing, now.scope)
@@ -243,11 +245,11 @@ def talk_tab(assistant: Assistant, desk: Desk, kept: Conversations, title: str, 
                         return
                     if last is None:
                         answers = await asyncio.to_thread(kept.answers, now.user, now.id)
-                        earlier, later = _messages(answers[:turn]), _messages(answers[turn + 1 :], turn + 1, last=True)
+                        messages = messages_of(answers, now.shown)
                     last = answer
                     yield (
                         replace(now, version=desk.version(now.id), unfinished=False) if answer.final else gr.skip(),
-                        [*earlier, *_exchange(answer, turn, not later), *later],
+                        with_snapshot(messages, len(answers), now.shown, turn, answer),
                         panel_html(answer, turn),
                         _typing(False) if answer.final else gr.skip(),
                     )
@@ -279,6 +281,8 @@ def talk_tab(assistant: Assistant, desk: Desk, kept: Conversations, title: str, 
             return limit(now, data.get("places"))
         if wanted == "refresh":  # what the page has of an answer stands still
             return _again(now)
+        if wanted == "earlier":
+            return _again(replace(now, shown=now.shown + NEWEST))
         if wanted == "example":
             return begin(now, str(data.get("text", "")), _turns(now))
         if wanted == "leave":
@@ -358,16 +362,3 @@ def _typing(running: bool, **more: Any) -> Update:
 
 def _at(questions: Sequence[str], number: object) -> str:
     return questions[number] if isinstance(number, int) and 0 <= number < len(questions) else ""
-
-
-def _exchange(answer: Answer, turn: int, last: bool) -> list[dict[str, str]]:
-    return [
-        {"role": "user", "content": question_html(answer.question, turn)},
-        {"role": "assistant", "content": answer_html(answer, turn, last)},
-    ]
-
-
-def _messages(answers: Sequence[Answer], first: int = 0, last: bool = False) -> list[dict[str, str]]:
-    """Return the messages of `answers` from turn `first` on; `last` says that the last of them ends the conversation."""
-    ends = first + len(answers) - 1 if last else -1
-    return [message for turn, answer in enumerate(answers, first) for message in _exchange(answer, turn, turn == ends)]

@@ -52,6 +52,7 @@ _FRAMES = """() => new Promise(done => {
   };
   requestAnimationFrame(frame);
 })"""
+_WHOLE = "document.querySelectorAll('#chat .answer').length === document.querySelectorAll('#chat .answer .foot').length"
 _TYPING = """() => {
   window.typed = [];
   document.querySelector('#question textarea').addEventListener('keydown', event => {
@@ -144,17 +145,28 @@ def measure(models: Path) -> dict[str, Any]:
             told[f"conversation of {TURNS} turns, seconds"] = _median(
                 opened(page, f"{app.url}/?c={id}", lambda: page.wait_for_selector(f"#answer-{TURNS - 1} .foot"))
             )
+            while (earlier := page.locator("#chat .earlier button")).count():
+                earlier.click()
+                page.wait_for_timeout(1000)
             frames = [float(one) for one in page.evaluate(_FRAMES)]
-            told["scrolling through it, milliseconds a frame (median, p95, longest)"] = [
+            told["scrolling through all of it, milliseconds a frame (median, p95, longest)"] = [
                 _median(frames),
                 _p95(frames),
                 round(max(frames), 1),
             ]
-            for name, address in (("one turn", app.url), (f"{TURNS + 1} turns", f"{app.url}/?c={id}")):
+            long = f"{app.url}/?c={id}"
+            for name, address, whole in (
+                ("one turn", app.url, False),
+                (f"{TURNS + 1} turns", long, False),
+                (f"{TURNS + 2} turns, all shown", long, True),
+            ):
                 model.play(stream("Nvidia lost nearly $600 billion. ", *words, Finish()))
                 page.goto(address)
                 page.wait_for_selector("#talks a")
                 page.wait_for_timeout(1000)
+                while whole and earlier.count():
+                    earlier.click()
+                    page.wait_for_timeout(1000)
                 box.fill(QUESTION)
                 page.keyboard.press("Enter")
                 page.get_by_text("word 3 ").wait_for(timeout=60_000)
@@ -165,7 +177,7 @@ def measure(models: Path) -> dict[str, Any]:
                     _p95(times),
                     round(max(times), 1),
                 ]
-                page.wait_for_selector(f"#answer-{TURNS if 'c=' in address else 0} .foot", timeout=60_000)
+                page.wait_for_function(_WHOLE, timeout=60_000)
     return told
 
 
