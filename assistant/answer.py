@@ -29,7 +29,6 @@ from assistant.reading import Plan, answer_messages, fitting_notes, kept_notes, 
 from assistant.receipts import FileResult, Report
 from assistant.retrieval import Hit, Mode
 from assistant.scope import EVERYWHERE, Scope, narrowed, taken_out
-from assistant.selections import Selections
 from assistant.settings import Settings
 from assistant.snapshots import (
     EMPTY_CORPUS,
@@ -284,7 +283,7 @@ class Assistant:
         self.corpus = Corpus(settings, report)
         self.chat_model = ChatModel(settings)
         self.pages = Pages(settings, self.corpus.path)
-        self.selections = Selections(settings.data / "selections.json")
+        self.selections = self.corpus.selections
         self.places = Places(self.corpus.catalog, self.selections)
         self.watching: Watching | None = None
 

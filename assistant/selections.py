@@ -3,7 +3,7 @@
 import json
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -90,6 +90,14 @@ class Selections:
             others = [one for one in self.all() if one != there]
             _check_free(new, others)
             self._write([*others, replace(there, name=new)])
+
+    def follow(self, moves: Mapping[str, str]) -> None:
+        """Name documents that moved by their new names. Raises `UserError` when the file can't be read or written."""
+        with self._lock:
+            known = self.all()
+            now = [replace(one, documents=tuple(moves.get(id, id) for id in one.documents)) for one in known]
+            if now != known:
+                self._write(now)
 
     def delete(self, name: str) -> None:
         """Forget a selection; its documents stay. Raises `UserError` when there is none called `name`."""

@@ -30,6 +30,7 @@ from assistant.ownership import Ownership
 from assistant.receipts import FileResult, Report, counted, summary
 from assistant.sandbox import Sandbox
 from assistant.schema import backup_of
+from assistant.selections import Selections
 from assistant.settings import Settings
 from assistant.stream import Read, Stopped, read_ahead
 from assistant.web import fetch
@@ -93,6 +94,7 @@ class Corpus(Collection):
         self._sandbox = Sandbox(settings.upload_mb * 1_000_000, settings.passwords)
         self._syncing = threading.RLock()  # before `_writing`, where both are needed
         self._urgent: deque[_Task] = deque()  # what is done between two groups of a sync
+        self.selections = Selections(settings.data / "selections.json")
         self._held: dict[tuple[str, str], str] = {}  # content that came so, and where it is
         self._stop = _Stop(None)  # of the sync that runs
         self._stops = 0  # how often a sync was stopped
@@ -240,6 +242,8 @@ class Corpus(Collection):
             if changes.moved or changes.removed:
                 self.catalog.rearrange(changes.moved, changes.removed)
                 self.index.catch_up()
+        with suppress(UserError):  # a sync doesn't fail for that
+            self.selections.follow({old: entry.path for old, entry in changes.moved.items()})
         report.results += [FileResult(entry.path, True, f"was {old}") for old, entry in changes.moved.items()]
         added: list[str] = []
         try:

@@ -21,9 +21,11 @@ from assistant.errors import UserError
 from assistant.filters import Filter
 from assistant.index import Index
 from assistant.receipts import Report
+from assistant.selections import Selection
 from assistant.settings import Settings
 from assistant.sync import Corpus, planned
 from assistant.terminal import receipt
+from tests.conftest import write_documents
 from tests.test_loaders_mail import ENCRYPTED
 
 MakeSettings = Callable[..., Settings]
@@ -367,6 +369,24 @@ def test_moved_and_renamed_files_keep_their_vectors_and_are_found_under_the_new_
         corpus.sync()
         assert {*found(corpus, "waggle dance")[:2]} == {"deep/honey.md", "bees.md"}
         assert corpus.index.check()
+
+
+def test_a_selection_follows_its_documents_to_their_new_names(settings: MakeSettings) -> None:
+    options = settings()
+    write_documents(options.corpus, {"a.md": "# A\n\nBees dance.", "b.md": "# B\n\nTides rise."})
+    with closing(Corpus(options)) as corpus:
+        corpus.sync()
+        corpus.selections.save(Selection("Both", ("a.md", "b.md", "gone.md")))
+        (options.corpus / "a.md").rename(options.corpus / "c")
+        (options.corpus / "b.md").rename(options.corpus / "a.md")
+        (options.corpus / "c").rename(options.corpus / "b.md")
+        (options.corpus / "b.md").rename(options.corpus / "d.md")
+        corpus.sync()
+        assert corpus.selections.find("both").documents == ("d.md", "a.md", "gone.md")
+        damaged = options.data / "selections.json"
+        damaged.write_text("{", encoding="utf-8")
+        (options.corpus / "d.md").rename(options.corpus / "e.md")
+        assert corpus.sync().moved == 1 and damaged.read_text(encoding="utf-8") == "{"
 
 
 def test_files_that_change_places_are_found_under_each_others_names(settings: MakeSettings) -> None:
