@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from assistant.settings import Settings
 from tests.browser import SECONDS, needs_browser, open_app
@@ -171,3 +171,22 @@ def test_an_answer_whose_stream_breaks_is_shown_all_the_same(page: Page, app: Ap
     ask(page, "How do honey bees dance?")
     page.route("**/gradio_api/queue/data*", lambda route: route.abort())
     ask(page, "Where are flowers?")
+
+
+def test_what_a_page_loads_late_takes_nothing_from_a_reader_who_was_faster(page: Page, app: App) -> None:
+    held, holding = list[Route](), True
+    page.route("**/gradio_api/run/predict*", lambda route: held.append(route) if holding else route.continue_())
+    open_app(page, app)
+    while len(held) < 2:  # what is shown, and what goes on
+        page.wait_for_timeout(100)
+    holding = False
+    page.fill("#question textarea", "   ")
+    page.keyboard.press("Enter")
+    expect(page.locator("#problem")).to_contain_text("empty", timeout=20 * SECONDS)
+    for route in held:
+        route.continue_()
+    page.wait_for_timeout(4000)
+    expect(page.locator("#problem")).to_contain_text("empty")
+    ask(page, "How do honey bees dance?")
+    expect(page.locator("#panel .source").first).to_be_visible(timeout=10 * SECONDS)
+    expect(page.locator("#problem")).not_to_contain_text("empty")

@@ -299,12 +299,12 @@ class Terminal:
     def until(self, text: str, interrupt: bool = False) -> None:
         """Read the screen until `text` stands after what was read before, or fail when the program ends without it.
 
-        `interrupt` presses Ctrl+C, again when nothing happens for ten seconds: Python drops the exception when it comes up
+        `interrupt` presses Ctrl+C, again when nothing happens for half a minute: Python drops the exception when it comes up
         while an object is being deleted.
         """
         fresh, presses = "", 0
         while text not in fresh:
-            while interrupt and not select.select([self._end], [], [], 10 if presses else 0)[0] and presses < 5:
+            while interrupt and not select.select([self._end], [], [], 30 if presses else 0)[0] and presses < 5:
                 os.killpg(self.process.pid, signal.SIGINT)
                 presses += 1
             assert select.select([self._end], [], [], 120)[0], self.screen

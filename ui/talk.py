@@ -45,14 +45,15 @@ class View:
     """What one page shows: a conversation of `user` (`id` is empty before its first question), and the turn being changed.
 
     The newest `shown` turns are on the page. `scope` is where the next question looks: None is where the newest one did.
-    `version` is that of what is shown; an answer of it is `unfinished` when more may have been written since.
+    `version` is that of what is shown, -1 before Gradio says that the page is loaded; an answer of it is `unfinished` when more
+    may have been written since.
     """
 
     user: str = ""
     id: str = ""
     editing: int | None = None
     scope: Scope | None = None
-    version: int = 0
+    version: int = -1
     unfinished: bool = False
     shown: int = NEWEST
 
@@ -145,8 +146,11 @@ def talk_tab(assistant: Assistant, desk: Desk, kept: Conversations, title: str, 
         """The desk's of a conversation; that of the documents for an empty page, which offers questions about them."""
         return desk.version(now.id) if now.id else assistant.revision
 
-    def show(now: View, told: str = "", box: str | None = "") -> Updates:
-        """Show all of a conversation, an empty page when it isn't there; `box` is put into the box unless it is None."""
+    def show(now: View, told: str = "", box: str | None = "", passive: bool = False) -> Updates:
+        """Show all of a conversation, an empty page when it isn't there; `box` is put into the box unless it is None.
+
+        The line about the reader's last question or wish goes, unless it is `passive`.
+        """
         trouble = ""
         answers: list[Answer] = []
         version = version_of(now)
@@ -160,12 +164,13 @@ def talk_tab(assistant: Assistant, desk: Desk, kept: Conversations, title: str, 
         now = replace(now, version=version, scope=scope, unfinished=any(not answer.final for answer in answers))
         box_now = _typing(now.unfinished, **({} if box is None else {"value": box}))
         chat_now = messages_of(answers, now.shown) or gr.Chatbot([], placeholder=welcome_html(assistant, title))
-        return now, chat_now, sources, trouble, box_now, where_html(scope), here_html(now.id), str(kept.revision), told
+        problem_now = trouble or (gr.skip() if passive else "")
+        return now, chat_now, sources, problem_now, box_now, where_html(scope), here_html(now.id), str(kept.revision), told
 
     def _again(now: View) -> Updates:
         """Show a conversation again that went on meanwhile; the sources on view stay until there are others."""
-        updates = show(now, box=None)
-        return updates if updates[0].unfinished else (*updates[:2], gr.skip(), *updates[3:])
+        after, messages, sources, *others = show(now, box=None, passive=True)
+        return (after, messages, sources if now.unfinished or after.unfinished else gr.skip(), *others)
 
     def begin(now: View, question: str, turn: int, scope: Scope | None = None) -> Updates:
         question = check_question(question)
@@ -271,8 +276,9 @@ def talk_tab(assistant: Assistant, desk: Desk, kept: Conversations, title: str, 
 
     def behind(now: View, request: gr.Request) -> str:
         """Return another text whenever the page has to be filled again, since another page asked or the documents changed."""
-        version = version_of(now)
-        return "" if str(request.session_hash) in streams or version == now.version else f"{now.id} {version}"
+        page, version = str(request.session_hash), version_of(now)
+        current = now.version in (-1, version) or page in streams or acting[page]
+        return "" if current else f"{now.id} {version}"
 
     def act(now: View, data: dict[str, Any]) -> Updates:
         """Do what a button in a message asks for: edit a question, answer it again, or show the sources of an answer."""

@@ -5,27 +5,18 @@
 Needs Debian's chromium. Exits with 1 when the page asked any other address for something, or logged an error.
 """
 
-import shutil
 import sys
 import tempfile
 from pathlib import Path
-from urllib.parse import urlsplit
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from playwright.sync_api import Page, sync_playwright
 
-_ARGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+from tests.browser import CHROMIUM, FLAGS, Seen
+
 _SIZES = {"laptop": (1280, 800), "phone": (390, 844)}
 _ANSWER_SECONDS = 240
-_LEFT = ("AbortError", "errored out")  # what Gradio says of requests that end because the page is left
 _PDF_QUESTION = "How did Chinese developers respond to US export restrictions?"
 
 
@@ -87,16 +78,6 @@ def main(url: str, folder: str, question: str = "Who founded DeepSeek, and when?
     save = Path(folder)
     save.mkdir(parents=True, exist_ok=True)
     wrong: list[str] = []
-    own = urlsplit(url).netloc
-
-    def check(address: str) -> None:
-        parts = urlsplit(address)
-        if parts.scheme not in ("data", "blob") and parts.netloc != own:
-            wrong.append(f"foreign request: {address}")
-
-    def told(error: str) -> None:
-        if not any(words in error for words in _LEFT):
-            wrong.append(f"console: {error}")
 
     with sync_playwright() as playwright:
         for size, (width, height) in _SIZES.items():
@@ -104,18 +85,18 @@ def main(url: str, folder: str, question: str = "Who founded DeepSeek, and when?
                 with tempfile.TemporaryDirectory() as profile:
                     context = playwright.chromium.launch_persistent_context(
                         profile,
-                        executable_path=shutil.which("chromium"),
-                        args=_ARGS,
+                        executable_path=CHROMIUM,
+                        args=FLAGS,
                         viewport={"width": width, "height": height},
                         color_scheme="dark" if scheme == "dark" else "light",
                         has_touch=size == "phone",
                         is_mobile=size == "phone",
                     )
                     page = context.pages[0]
-                    page.on("request", lambda request: check(request.url))
-                    page.on("pageerror", lambda error: wrong.append(f"page error: {error}"))
-                    page.on("console", lambda line: told(line.text) if line.type == "error" else None)
+                    seen = Seen(page)
                     _take(page, url, question, save, f"{size}-{scheme}")
+                    wrong += [f"foreign request: {address}" for address in seen.foreign]
+                    wrong += [f"error on the page: {error}" for error in seen.errors]
                     context.close()
     for line in dict.fromkeys(wrong):
         print(line)
