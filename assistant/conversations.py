@@ -4,6 +4,7 @@ An answer is stored while it is written, so that neither a closed page nor a ser
 """
 
 import json
+import re
 import secrets
 import sqlite3
 import threading
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from assistant.documents import clean_line
 from assistant.errors import UserError
+from assistant.marks import without_marks
 from assistant.snapshots import Answer, Feedback
 
 if TYPE_CHECKING:
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
 
 VERSION = 2
 INTERRUPTED = "The server ended while this answer was being written."
-_TITLE = 80  # characters
+_TITLE, _LINE = 80, 400  # characters
+_BEFORE = 12  # characters of a line before the first word that was searched for
+_PLACES = re.compile(r'^\s*(?:@(?:"[^"]*"|[^\s"]+)[\s,]+)+')
 _KEPT_DELETED = 7 * 86_400.0  # seconds that a deleted conversation can be had back
 _MOST_FOUND = 200
 _TABLES = """
@@ -133,12 +137,11 @@ class Conversations:
             raise UserError(f"The conversation can't be kept ({error}): make room on the disk, then try again.") from None
 
     def begin(self, user: str, question: str) -> str:
-        """Make a conversation that begins with `question`; returns its id."""
+        """Make a conversation that begins with `question`, its title without the places named first; returns its id."""
+        title = clean_line(_PLACES.sub("", question) or question, _TITLE)
         id, now = secrets.token_urlsafe(12), self._now()
         with self._writing():
-            self._db.execute(
-                "INSERT INTO conversations VALUES (?, ?, ?, ?, ?, NULL)", [id, user, clean_line(question, _TITLE), now, now]
-            )
+            self._db.execute("INSERT INTO conversations VALUES (?, ?, ?, ?, ?, NULL)", [id, user, title, now, now])
             self.revision += 1
         return id
 
@@ -219,13 +222,31 @@ class Conversations:
         found = []
         for talk in self.talks(user):
             with self._lock:
-                rows = self._db.execute("SELECT folded FROM turns WHERE conversation = ? ORDER BY number", [talk.id]).fetchall()
-            texts = [talk.title.casefold(), *(text for (text,) in rows)]
+                rows = self._db.execute("SELECT number, folded FROM turns WHERE conversation = ?", [talk.id]).fetchall()
+            texts = [talk.title.casefold(), *(text for _, text in rows)]
             if all(any(word in text for text in texts) for word in words):
-                found.append(Found(talk, _line_with(words, texts[1:])))
+                found.append(Found(talk, self._line_with(words, talk.id, rows)))
             if len(found) == _MOST_FOUND:
                 break
         return found
+
+    def _line_with(self, words: list[str], id: str, rows: list[tuple[int, str]]) -> str:
+        """Return of a conversation the line that holds most of `words`, from a little before the first of them."""
+        lines = ((turn, at, line) for turn, text in rows for at, line in enumerate(text.split("\n")))
+        turn, at, best = max(lines, key=lambda line: sum(word in line[2] for word in words), default=(0, 0, ""))
+        if not any(word in best for word in words):
+            return ""
+        with self._lock:
+            row = self._db.execute(
+                "SELECT question, answer FROM turns WHERE conversation = ? AND number = ?", [id, turn]
+            ).fetchone()
+        answer = _read(*row) if row else Answer("")
+        there = f"{answer.question}\n{answer.text}".split("\n")
+        line = clean_line(without_marks(there[at]) if at < len(there) else best, _LINE)
+        folded = line.casefold()
+        first = min((folded.find(word) for word in words if word in folded), default=0)
+        start = folded.rfind(" ", 0, max(0, first - _BEFORE)) + 1 if first > _BEFORE else 0
+        return f"… {line[start:]}" if start else line
 
     def rename(self, user: str, id: str, title: str) -> None:
         """Give a conversation another title. Raises `UserError` when it is empty, or `user` has none called `id`."""
@@ -249,12 +270,6 @@ class Conversations:
         with self._writing():
             self._db.execute("UPDATE conversations SET deleted = NULL WHERE user = ? AND id = ?", [user, id])
             self.revision += 1
-
-
-def _line_with(words: list[str], texts: list[str]) -> str:
-    """Return the line that holds most of `words`."""
-    lines = [line for text in texts for line in text.splitlines()]
-    return clean_line(max(lines, key=lambda line: sum(word in line for word in words), default=""), 200)
 
 
 @cache

@@ -79,7 +79,13 @@ class Places:
                 names = [clean_line(entry.place.name) for entry in fitting[:_TOLD]]
                 rest = f" and {len(fitting) - _TOLD:,} more" if len(fitting) > _TOLD else ""
                 raise UserError(f"@{clean_line(name)} fits {', '.join(names)}{rest}: write more of its path.")
-        like = close_matches(name, _near(wanted, entries), "assistant list")
+        spaced = [one.place.name for one in entries if any(full.startswith(f"{wanted} ") for full in (one.name, one.file))]
+        if spaced:
+            raise UserError(
+                f"There is no document, folder or selection {clean_line(name)!r}. A name with spaces goes in quotation marks: "
+                f'@"{clean_line(spaced[0])}".'
+            )
+        like = close_matches(name, _near(wanted, entries)) if entries else "no document is there yet."
         raise UserError(
             f"There is no document, folder or selection {clean_line(name)!r}: {like} To ask about the word itself, "
             f'put it in quotation marks: "@{clean_line(name)}".'

@@ -222,3 +222,16 @@ def test_a_passage_that_was_found_opens_its_document_at_its_chunk(page: Page, ap
     expect(page.locator("#reading h2")).to_have_text("Annual report 2024", timeout=20 * SECONDS)
     expect(page.locator("#reading .chunk.found")).to_be_focused()
     assert seen.errors == []
+
+
+def test_the_document_that_was_named_is_removed_whatever_becomes_of_the_table_meanwhile(
+    page: Page, app: App, options: Settings
+) -> None:
+    write_documents(options.corpus, {"m1-victim.md": "# V\n\nKept.", "m2-wanted.md": "# W\n\nUnwanted."})
+    open_documents(page, app)
+    page.get_by_role("button", name="Remove… m2-wanted.md").click(timeout=30 * SECONDS)
+    write_documents(options.corpus, {"m0-new.md": "# N\n\nNew."})
+    expect(page.locator("#table")).to_contain_text("m0-new.md", timeout=30 * SECONDS)
+    page.get_by_role("button", name="Remove it").click()
+    expect(page.locator("#results")).to_contain_text("m2-wanted.md was removed", timeout=20 * SECONDS)
+    assert (options.corpus / "m1-victim.md").exists() and not (options.corpus / "m2-wanted.md").exists()

@@ -220,3 +220,95 @@ def test_a_long_conversation_shows_its_newest_questions_and_the_earlier_ones_whe
     expect(page.locator("#asked-15")).to_contain_text("Why is there a tide?")
     expect(answers).to_have_count(16)
     assert seen.errors == []
+
+
+def test_what_was_typed_and_not_sent_stays_wherever_the_reader_turns(page: Page, app: App, model: ScriptedServer) -> None:
+    open_app(page, app)
+    ask(page, model, "How do bees dance?", "Honey bees dance to show where flowers are.")
+    page.get_by_role("button", name="New conversation").click()
+    expect(page.locator("#chat .answer")).to_have_count(0, timeout=10 * SECONDS)
+    ask(page, model, "What pulls the sea?", "The moon pulls the sea.")
+    box = page.locator("#question textarea")
+    box.fill("half a question")
+    page.locator("#talks a", has_text="How do bees dance?").first.click()
+    expect(page.locator("#chat .asked")).to_contain_text("How do bees dance?", timeout=10 * SECONDS)
+    expect(box).to_have_value("half a question")
+    menu(page, "What pulls the sea?", "Delete")
+    expect(page.locator("#told")).to_contain_text("was deleted", timeout=10 * SECONDS)
+    page.locator("#told").get_by_text("Undo").click()
+    expect(page.locator("#talks li").filter(has_text="What pulls the sea?").first).to_be_visible(timeout=10 * SECONDS)
+    expect(page.locator("#chat .asked")).to_contain_text("How do bees dance?")
+    expect(box).to_have_value("half a question")
+    for leave in (lambda: page.get_by_role("button", name="Cancel").click(), lambda: page.keyboard.press("Escape")):
+        page.locator("#asked-0").get_by_role("button", name="Edit").click()
+        expect(box).to_have_value("How do bees dance?", timeout=10 * SECONDS)
+        leave()
+        expect(box).to_have_value("half a question", timeout=10 * SECONDS)
+        expect(page.locator("#problem")).not_to_contain_text("changing")
+    page.locator("#asked-0").get_by_role("button", name="Edit").click()
+    expect(box).to_have_value("How do bees dance?", timeout=10 * SECONDS)
+    model.play(answer("The waggle dance shows the direction."))
+    box.fill("What shows the direction?")
+    box.press("Enter")
+    expect(page.locator("#answer-0")).to_contain_text("waggle dance", timeout=30 * SECONDS)
+    expect(box).to_have_value("half a question")
+    page.get_by_role("button", name="New conversation").click()
+    expect(page.locator("#chat .answer")).to_have_count(0, timeout=10 * SECONDS)
+    expect(box).to_have_value("half a question")
+
+
+def test_answering_an_earlier_question_again_asks_before_later_ones_go(page: Page, app: App, model: ScriptedServer) -> None:
+    open_app(page, app)
+    ask(page, model, "How do bees dance?", "Honey bees dance to show where flowers are.")
+    ask(page, model, "What pulls the sea?", "The moon pulls the sea.")
+    again = page.locator("#answer-0").get_by_role("button", name="Try again")
+    again.click()
+    page.get_by_role("button", name="Keep all").click()
+    page.wait_for_timeout(500)
+    expect(page.locator("#chat .answer")).to_have_count(2)
+    model.play(answer("The waggle dance shows the direction."))
+    again.click()
+    page.get_by_role("button", name="Answer again").click()
+    expect(page.locator("#chat .answer")).to_have_count(1, timeout=20 * SECONDS)
+    expect(page.locator("#answer-0")).to_contain_text("waggle dance", timeout=30 * SECONDS)
+    model.play(answer("Honey bees dance to show where flowers are."))
+    again.click()
+    expect(page.locator("#answer-0")).to_contain_text("where flowers are", timeout=30 * SECONDS)
+
+
+def test_the_list_of_conversations_works_from_every_tab_and_its_menus_are_whole(
+    page: Page, app: App, model: ScriptedServer
+) -> None:
+    open_app(page, app)
+    ask(page, model, "How do bees dance?", "Honey bees dance to show where flowers are.")
+    address = page.url
+    asking = page.get_by_role("tab", name="Ask")
+    for tab in ("Search", "Documents"):
+        page.get_by_role("tab", name=tab).click()
+        page.locator("#talks a").first.click()
+        expect(asking).to_have_attribute("aria-selected", "true")
+    page.get_by_role("tab", name="Search").click()
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("/")
+    expect(page.locator("#question textarea")).to_be_focused()
+    page.set_viewport_size({"width": 900, "height": 420})
+    last = page.locator("#talks li").last
+    last.locator("summary").click()
+    expect(last.get_by_role("button", name="Delete")).to_be_in_viewport(ratio=1)
+    last.get_by_role("button", name="Copy link").click()
+    expect(last.get_by_role("button", name="opied")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(last.locator("summary")).to_be_focused()
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(address)
+    expect(page.locator("#sidebar.open")).to_have_count(0, timeout=10 * SECONDS)
+    page.locator("#sidebar .toggle-button").click()
+    page.get_by_role("button", name="New conversation").click()
+    expect(page.locator("#sidebar.open")).to_have_count(0, timeout=10 * SECONDS)
+    box = page.locator("#question textarea")
+    for width, height in ((390, 844), (1280, 800), (640, 400)):
+        page.set_viewport_size({"width": width, "height": height})
+        box.fill("\n".join(f"line {number}" for number in range(12)))
+        if height > 400:
+            expect(page.get_by_role("button", name="Send", exact=True)).to_be_in_viewport(ratio=1)
+        box.fill("")

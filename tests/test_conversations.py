@@ -79,10 +79,23 @@ def test_a_search_finds_all_words_in_questions_answers_and_titles(kept: Conversa
     bees = talked(kept, "", "What do bees do?", "They dance.\nÜber the WAGGLE dance much is known.")
     talked(kept, "", "What do cats do?", "They sleep.")
     [found] = kept.search("", "über waggle BEES")
-    assert found.talk.id == bees and "waggle dance" in found.line
+    assert found.talk.id == bees and found.line == "Über the WAGGLE dance much is known."
     assert kept.search("", "bees sleep") == [] and kept.search("", "  ") == []
     assert len(kept.search("", "they")) == 2
     assert kept.search("", "%") == []
+    talked(kept, "", "What do they eat?", "Bees live in hives [1], and what they like most of all is nectar [2?].")
+    [found] = kept.search("", "nectar")
+    assert found.line == "… most of all is nectar."
+
+
+def test_the_places_named_first_are_no_part_of_the_title(kept: Conversations) -> None:
+    for question, title in (
+        ("@bees.md How do they dance?", "How do they dance?"),
+        ('@"two words.pdf", @2023/ what was the profit?', "what was the profit?"),
+        ("Compare @a.md and @b.md", "Compare @a.md and @b.md"),
+        ("@bees.md ", "@bees.md"),
+    ):
+        assert kept.talk("", kept.begin("", question)).title == title
 
 
 def test_a_deleted_one_can_be_had_back_for_seven_days(tmp_path: Path) -> None:

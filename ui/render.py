@@ -255,7 +255,7 @@ def _foot_html(answer: Answer) -> str:
         )
     )
     judged, comment = _feedback_html(answer)
-    return f'<div class="foot"><span>{" · ".join(facts)}</span>{acts}{judged}</div>{comment}'
+    return f'<div class="foot"><span>{" · ".join(facts)}</span><div class="acts">{acts}{judged}</div></div>{comment}'
 
 
 def _feedback_html(answer: Answer) -> tuple[str, str]:

@@ -52,12 +52,13 @@
     card.classList.add("flash");
   }
 
+  function say(button, label, before) {
+    button.textContent = label;
+    setTimeout(() => (button.textContent = before), 1500);
+  }
+
   function copy(turn, button) { // with its sources, which only the server has whole
-    const done = (label) => {
-      const before = button.textContent;
-      button.textContent = label;
-      setTimeout(() => (button.textContent = before), 1500);
-    };
+    const done = (label) => say(button, label, "Copy");
     const text = fetch(`export/${encodeURIComponent(here)}/${turn}.txt`).then((reply) => (reply.ok ? reply.blob() : Promise.reject()));
     navigator.clipboard?.write([new ClipboardItem({ "text/plain": text })]).then(() => done("Copied"), () => done("Not copied"));
   }
@@ -79,7 +80,10 @@
     if (act === "copy") copy(turn, button);
     else if (act === "documents") document.querySelector("#tabs button[role=tab][data-tab-id=documents]")?.click();
     else if (act === "back") document.getElementById(`answer-${turn}`)?.scrollIntoView({ block: "center", behavior: behavior() });
-    else {
+    else if (act === "again" && document.getElementById(`asked-${turn + 1}`)) {
+      const send = () => document.dispatchEvent(new CustomEvent("assistant-act", { detail: { act, turn } }));
+      openDialog("Answer this question again? What was asked after it goes.", "Answer again", "Keep all", send);
+    } else {
       if (act === "earlier") first = document.querySelector("#chat .asked")?.id ?? "";
       const number = [...(button.closest("ul")?.children ?? [])].indexOf(button.parentElement); // among questions to ask next
       document.dispatchEvent(new CustomEvent("assistant-act", { detail: { act, turn, number, text: act === "example" ? button.textContent : "" } }));
@@ -120,13 +124,23 @@
     }
   }
 
-  window.addEventListener("popstate", () => tellTalks("open", named()));
+  const toAsk = () => document.querySelector("#tabs button[role=tab][data-tab-id=ask][aria-selected=false]")?.click();
+
+  window.addEventListener("popstate", () => {
+    tellTalks("open", named());
+    toAsk();
+  });
 
   let menu = ""; // the conversation whose menu is open: the list may be filled again meanwhile
 
   function keepMenu() {
     const details = menu && document.querySelector(`#talks details.more:has([data-to="${CSS.escape(menu)}"])`);
     if (details && !details.open) details.open = true;
+  }
+
+  function goTo() { // what is asked, which the list of conversations lies over on a narrow page
+    toAsk();
+    if (narrow()) document.querySelector("#sidebar.open .toggle-button")?.click();
   }
 
   function askForTitle(id) {
@@ -139,31 +153,47 @@
 
   document.addEventListener("click", (event) => {
     for (const details of document.querySelectorAll("details.more[open]")) {
-      if (!details.querySelector("summary").contains(event.target)) setTimeout(() => (details.open = false)); // a link in it is followed first
+      if (!details.querySelector("summary").contains(event.target)) {
+        setTimeout(() => (details.open = false), event.target.dataset.talkAct === "link" ? 1500 : 0); // it is followed, or told, first
+      }
     }
     const link = event.target.closest?.("a[data-talk]");
     const button = event.target.closest?.("button[data-talk-act]");
     if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
       event.preventDefault();
       tellTalks("open", link.dataset.talk);
-      if (narrow()) document.querySelector("#sidebar .toggle-button")?.click();
+      goTo();
     }
     if (!button) return;
     const { talkAct: act, to } = button.dataset;
     if (act === "rename") askForTitle(to);
-    else if (act === "link") navigator.clipboard?.writeText(new URL(addressOf(to), location.href).href);
-    else tellTalks(act, to);
-    if (act === "open") setTimeout(() => document.querySelector("#question textarea")?.focus(), 200);
+    else if (act === "link") {
+      const copied = navigator.clipboard?.writeText(new URL(addressOf(to), location.href).href);
+      copied?.then(() => say(button, "Link copied", "Copy link"), () => say(button, "Not copied", "Copy link"));
+    } else tellTalks(act, to);
+    if (act !== "open") return;
+    goTo();
+    setTimeout(() => document.querySelector("#question textarea")?.focus(), 200);
   });
 
   document.addEventListener("keydown", (event) => {
     const typing = event.target.matches?.("input, textarea, select, [contenteditable]");
     if (event.key === "Escape" && !document.querySelector("dialog[open]")) {
-      document.querySelector("details.more[open]")?.removeAttribute("open");
-      document.querySelector("#question .stop-button")?.click();
+      const opened = document.querySelector("details.more[open]");
+      const find = event.target.matches?.("#find-talk input, #find-talk textarea") && event.target.value ? event.target : null;
+      if (opened) {
+        opened.open = false;
+        opened.querySelector("summary").focus();
+      } else if (find) {
+        find.value = "";
+        find.dispatchEvent(new Event("input", { bubbles: true }));
+      } else (document.querySelector("#question .stop-button") ?? document.querySelector("#problem .act-leave"))?.click();
     } else if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
       event.preventDefault();
-      document.querySelector("#question textarea")?.focus();
+      toAsk();
+      const box = document.querySelector("#question textarea");
+      box?.focus();
+      setTimeout(() => box?.focus()); // its tab is on view only now
     } else if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
       const bar = document.querySelector("#sidebar");
@@ -204,7 +234,8 @@
   function askToRemove(button) {
     const name = button.querySelector(".unseen").textContent.trim();
     const text = `Remove ${name} for good? The file in the corpus folder is deleted too.`;
-    openDialog(text, "Remove it", "Keep it", () => tell("remove", button.dataset.to));
+    const { to } = button.dataset; // the row may be another document's by the time of the answer
+    openDialog(text, "Remove it", "Keep it", () => tell("remove", to));
   }
 
   document.addEventListener("click", (event) => {
@@ -234,7 +265,10 @@
     const details = event.target;
     if (details.matches?.("#talks details.more")) {
       const id = details.querySelector("[data-to]").dataset.to;
-      if (details.open) menu = id;
+      if (details.open) {
+        menu = id;
+        details.lastElementChild.scrollIntoView({ block: "nearest" });
+      }
       else if (details.isConnected && menu === id) menu = "";
     }
     if (!details.matches?.("#chat details.reasoning")) return;

@@ -46,7 +46,7 @@ class View:
 
     The newest `shown` turns are on the page. `scope` is where the next question looks: None is where the newest one did.
     `version` is that of what is shown, -1 before Gradio says that the page is loaded; an answer of it is `unfinished` when more
-    may have been written since.
+    may have been written since. `draft` is what was typed before a question was being changed.
     """
 
     user: str = ""
@@ -56,6 +56,12 @@ class View:
     version: int = -1
     unfinished: bool = False
     shown: int = NEWEST
+    draft: str = ""
+
+    @property
+    def typed(self) -> str | None:
+        """What the box shows when the reader turns to something else: None is what is in it."""
+        return None if self.editing is None else self.draft
 
 
 @dataclass(frozen=True)
@@ -172,13 +178,13 @@ def talk_tab(assistant: Assistant, desk: Desk, kept: Conversations, title: str, 
         after, messages, sources, *others = show(now, box=None, passive=True)
         return (after, messages, sources if now.unfinished or after.unfinished else gr.skip(), *others)
 
-    def begin(now: View, question: str, turn: int, scope: Scope | None = None) -> Updates:
+    def begin(now: View, question: str, turn: int, scope: Scope | None, box: str | None) -> Updates:
         question = check_question(question)
         _, scope = assistant.scoped(question, scope or EVERYWHERE)
-        return show(View(now.user, desk.ask(now.user, now.id, question, turn, scope), shown=now.shown))
+        return show(View(now.user, desk.ask(now.user, now.id, question, turn, scope), shown=now.shown), box=box)
 
     def ask(now: View, question: str) -> Updates:
-        return begin(now, question, _turns(now) if now.editing is None else now.editing, now.scope)
+        return begin(now, question, _turns(now) if now.editing is None else now.editing, now.scope, now.typed or "")
 
     def limit(now: View, places: object) -> Updates:
         """Have the next question look only in some places."""
@@ -280,7 +286,7 @@ def talk_tab(assistant: Assistant, desk: Desk, kept: Conversations, title: str, 
         current = now.version in (-1, version) or page in streams or acting[page]
         return "" if current else f"{now.id} {version}"
 
-    def act(now: View, data: dict[str, Any]) -> Updates:
+    def act(now: View, typed: str, data: dict[str, Any]) -> Updates:
         """Do what a button in a message asks for: edit a question, answer it again, or show the sources of an answer."""
         turn, wanted = data.get("turn"), data.get("act")
         if wanted == "where":
@@ -290,9 +296,9 @@ def talk_tab(assistant: Assistant, desk: Desk, kept: Conversations, title: str, 
         if wanted == "earlier":
             return _again(replace(now, shown=now.shown + NEWEST))
         if wanted == "example":
-            return begin(now, str(data.get("text", "")), _turns(now))
+            return begin(now, str(data.get("text", "")), _turns(now), None, now.typed)
         if wanted == "leave":
-            return show(replace(now, editing=None, scope=None))
+            return show(replace(now, editing=None, scope=None), box=now.typed)
         answers = kept.answers(now.user, now.id) if now.id else []
         if not isinstance(turn, int) or not 0 <= turn < len(answers):
             return _only()
@@ -303,17 +309,17 @@ def talk_tab(assistant: Assistant, desk: Desk, kept: Conversations, title: str, 
             feedback.give(kept, assistant.settings, now.user, now.id, turn, wanted, str(data.get("text") or ""))
             return _again(now)
         if wanted == "again":
-            return begin(now, question, turn, answers[turn].scope)
+            return begin(now, question, turn, answers[turn].scope, now.typed)
         if wanted == "suggested":
-            return begin(now, _at(answers[turn].follow_ups, data.get("number")), len(answers), answers[turn].scope)
+            return begin(now, _at(answers[turn].follow_ups, data.get("number")), len(answers), answers[turn].scope, now.typed)
         if wanted == "widen":
-            return begin(now, answers[turn].asked or question, len(answers))
+            return begin(now, answers[turn].asked or question, len(answers), None, now.typed)
         if wanted == "continue":
             desk.go_on(now.user, now.id, turn)
             return show(now, box=None)
         if wanted == "edit" and not desk.running(now.id):
             return _only(
-                view=replace(now, editing=turn, scope=answers[turn].scope),
+                view=replace(now, editing=turn, scope=answers[turn].scope, draft=typed if now.editing is None else now.draft),
                 problem=editing_html(last=turn == len(answers) - 1),
                 box=gr.Textbox(question),
                 where=where_html(answers[turn].scope),
@@ -325,8 +331,8 @@ def talk_tab(assistant: Assistant, desk: Desk, kept: Conversations, title: str, 
         return lambda: ask(now, question)
 
     @steps
-    def acted(now: View, event: gr.EventData, request: gr.Request) -> Step:
-        return lambda: act(now, details(event))
+    def acted(now: View, typed: str, event: gr.EventData, request: gr.Request) -> Step:
+        return lambda: act(now, typed, details(event))
 
     def renewed(now: View, wish: str, request: gr.Request) -> Step:
         return lambda: _again(now) if wish and now.editing is None else _only()
@@ -337,7 +343,7 @@ def talk_tab(assistant: Assistant, desk: Desk, kept: Conversations, title: str, 
     shown = [view, chat, panel, problem, box, where, parts.here, parts.stamp, parts.told]
     following = {"fn": follow, "inputs": [view], "outputs": [view, chat, panel, box], **_STREAMED}
     box.submit(asked, [view, box], shown, **QUICK).then(**following)
-    bridge.click(acted, [view], shown, **QUICK).then(**following)
+    bridge.click(acted, [view, box], shown, **QUICK).then(**following)
     news.change(steps(renewed, passive=True), [view, news], shown, **QUICK).then(**following)
     box.stop(stop, [view], None, **QUICK)
     return TalkTab(view, shown, show, steps, following, forget, behind, news)

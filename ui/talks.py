@@ -68,22 +68,22 @@ def wire(app: gr.Blocks, side: Sidebar, tab: TalkTab, kept: Conversations, user_
     def act(now: View, data: dict[str, Any]) -> Updates:
         """Do what the list asks for."""
         wish, to, text = (str(data.get(name) or "") for name in ("act", "to", "text"))
-        told = ""
+        told, after = "", now
         try:
             if wish == "open":
-                now = View(now.user, to)
+                after = View(now.user, to)
             elif wish == "rename":
                 kept.rename(now.user, to, text)
             elif wish == "restore":
                 kept.restore(now.user, to)
-                now = View(now.user, to)
+                after = now if now.id else View(now.user, to)
             elif wish == "delete":
                 told = deleted_html(kept.talk(now.user, to).title, to)
                 kept.delete(now.user, to)
-                now = View(now.user) if to == now.id else now
+                after = View(now.user) if to == now.id else now
         except UserError as error:
             told = line_html(str(error), "problem")
-        return tab.show(now, told, None if wish == "rename" else "")
+        return tab.show(after, told, None if after is now else now.typed, passive=after is now)
 
     @tab.steps
     def acted(now: View, event: gr.EventData, request: gr.Request) -> Step:

@@ -3,6 +3,7 @@
   "use strict";
   const FIELDS = "#question textarea, #query textarea, #query input";
   const TYPED = /(?:^|[\s(\[])@(?:"([^"\n]{0,80})|([^\s"@]{0,80}))$/; // before the cursor
+  const SPACED = /(?:^|[\s(\[])@([^\s"@][^"@\n]{0,59})$/; // it may go on with the next word of a name
   const KINDS = { selection: "Selection", folder: "Folder", document: "" };
   const make = (tag, kind = "", text = "") => Object.assign(document.createElement(tag), { className: kind, textContent: text });
   const asked = () => document.querySelector("#question textarea");
@@ -29,14 +30,16 @@
       field.setAttribute("aria-controls", this.list.id);
     }
 
-    async fill(typed, first = []) {
+    // With `whole` only what begins with all that is typed.
+    async fill(typed, first = [], whole = false) {
       const turn = ++this.asked;
       let answer = { places: [] };
       try {
         answer = await (await fetch(`places?q=${encodeURIComponent(typed)}`)).json();
       } catch { answer.problem = "The names can't be had now."; }
       if (turn !== this.asked || !this.box.isConnected) return;
-      this.places = [...first, ...answer.places];
+      const fits = (place) => [place.name, place.name.split("/").at(-1)].some((name) => name.toLowerCase().startsWith(typed.toLowerCase()));
+      this.places = [...first, ...(whole ? answer.places.filter(fits) : answer.places)];
       this.list.replaceChildren(...this.places.map((place, at) => this.option(place, at)));
       this.told.textContent = answer.problem ?? (this.places.length ? "" : "No document, folder or selection has this in its name.");
       this.move(this.places.length ? 0 : -1);
@@ -107,12 +110,14 @@
 
   function typed(field) {
     const before = field.value.slice(0, field.selectionStart);
-    const found = field.selectionStart === field.selectionEnd && TYPED.exec(before);
-    if (!found) { left = ""; leave(); return; }
-    const word = found[1] ?? found[2];
+    const still = field.selectionStart === field.selectionEnd;
+    const found = still && TYPED.exec(before);
+    const spaced = still && !found && SPACED.exec(before);
+    if (!found && !spaced) { left = ""; leave(); return; }
+    const word = spaced ? spaced[1] : found[1] ?? found[2];
     if (left && before.startsWith(left)) return;
     left = "";
-    const start = before.length - word.length - (found[1] === undefined ? 1 : 2);
+    const start = before.length - word.length - (spaced || found[1] === undefined ? 1 : 2);
     if (!picker || picker.field !== field) {
       leave();
       const box = Object.assign(make("div", "places"), { id: "place-picker" });
@@ -126,7 +131,7 @@
     }
     picker.start = start;
     clearTimeout(waiting);
-    waiting = setTimeout(() => picker?.fill(word), 50);
+    waiting = setTimeout(() => picker?.fill(word, [], Boolean(spaced)), 50);
   }
 
   function put(field, chosen) {
