@@ -19,6 +19,7 @@
     if (!bar.isConnected) document.body.append(bar);
     if (bar.textContent !== text) bar.textContent = text;
     bar.hidden = !text;
+    document.body.classList.toggle("away", trying && Boolean(text)); // what the page knows of the model is out of date then
   }
 
   async function isSame() {

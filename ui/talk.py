@@ -164,7 +164,7 @@ def talk_tab(assistant: Assistant, desk: Desk, kept: Conversations, title: str, 
             try:
                 answers = kept.answers(now.user, now.id)
             except UserError as error:
-                now, trouble = View(now.user), line_html(str(error), "problem")
+                now, version, trouble = View(now.user), assistant.revision, line_html(str(error), "problem")
         sources = sources_of(answers, len(answers) - 1)
         scope = now.scope if now.scope is not None else answers[-1].scope if answers else EVERYWHERE
         now = replace(now, version=version, scope=scope, unfinished=any(not answer.final for answer in answers))
