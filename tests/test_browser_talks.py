@@ -132,6 +132,17 @@ def test_a_conversation_is_found_renamed_deleted_and_had_back(page: Page, app: A
     expect(page.locator("#chat .answer.done")).to_have_count(1, timeout=10 * SECONDS)
 
 
+def test_the_focus_is_in_the_list_again_after_a_conversation_was_renamed(page: Page, app: App, model: ScriptedServer) -> None:
+    open_app(page, app)
+    ask(page, model, "How do bees dance?", "Honey bees dance to show where flowers are.")
+    menu(page, "How do bees dance?", "Rename")
+    page.keyboard.type("The dance of bees")
+    page.keyboard.press("Enter")
+    row = page.locator("#talks li").filter(has_text="The dance of bees").first
+    expect(row).to_be_visible(timeout=10 * SECONDS)
+    expect(row.locator("summary")).to_be_focused()
+
+
 def test_a_conversation_is_saved_as_a_file(page: Page, app: App, model: ScriptedServer) -> None:
     open_app(page, app)
     ask(page, model, "What pulls the sea and the tide?", "The moon pulls the sea.")

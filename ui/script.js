@@ -147,8 +147,17 @@
     const link = document.querySelector(`a[data-talk="${CSS.escape(id)}"] span`);
     const field = Object.assign(document.createElement("input"), { value: link?.textContent ?? "", maxLength: 80, id: "new-title" });
     const label = Object.assign(document.createElement("label"), { textContent: "Title", htmlFor: field.id });
-    openDialog("Rename the conversation", "Rename", "Cancel", () => tellTalks("rename", id, field.value), [label, field]);
+    openDialog("Rename the conversation", "Rename", "Cancel", () => tellTalks("rename", id, field.value), [label, field]).addEventListener("close", () => {
+      renamed = { id, until: Date.now() + 3000 };
+    });
     field.select();
+  }
+
+  let renamed = { id: "", until: 0 }; // where the focus goes, also when the list is drawn anew
+
+  function giveFocusBack() {
+    if (document.activeElement !== document.body || Date.now() > renamed.until) return;
+    document.querySelector(`#talks details.more:has([data-to="${CSS.escape(renamed.id)}"]) summary`)?.focus();
   }
 
   document.addEventListener("click", (event) => {
@@ -208,8 +217,6 @@
 
   const tell = (act, to) => document.dispatchEvent(new CustomEvent("assistant-documents", { detail: { act, to } }));
 
-  window.assistantDialog = (...given) => openDialog(...given); // for the other scripts
-
   function openDialog(text, doIt, leaveIt, act, fields = []) {
     const dialog = document.createElement("dialog");
     const make = (tag, text, kind) => Object.assign(document.createElement(tag), { textContent: text, className: kind });
@@ -227,6 +234,7 @@
     dialog.addEventListener("close", () => dialog.remove());
     document.querySelector(".gradio-container").append(dialog);
     dialog.showModal();
+    return dialog;
   }
 
   window.assistantDialog = openDialog; // for the other scripts
@@ -290,5 +298,5 @@
     setTimeout(fold, 50, 20);
   }
 
-  new MutationObserver(() => { foldSidebar(); keepMenu(); showSources(); keepOpen(); keepPlace(); moveFocus(); followAddress(); }).observe(document, { childList: true, subtree: true });
+  new MutationObserver(() => { foldSidebar(); keepMenu(); showSources(); keepOpen(); keepPlace(); giveFocusBack(); moveFocus(); followAddress(); }).observe(document, { childList: true, subtree: true });
 })();
