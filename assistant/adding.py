@@ -39,7 +39,9 @@ def place(source: Path, id: str, settings: Settings) -> tuple[FileResult, bool]:
                 if error.errno != errno.EXDEV:
                     raise
                 _copy(source, target, target.with_name(PART))  # its folder is another disk
-        return FileResult(target.relative_to(settings.corpus).as_posix(), True, "is there already, unchanged"), is_new
+        name = target.relative_to(settings.corpus).as_posix()
+        instead_of = id if is_new and name != id else ""
+        return FileResult(name, True, "is there already, unchanged", instead_of=instead_of), is_new
     except DocumentError as error:
         return FileResult(id, False, str(error)), False
     except OSError as error:

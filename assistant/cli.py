@@ -472,7 +472,7 @@ def _add(options: argparse.Namespace, settings: Settings) -> int:
                 continue
             _some(_warning_lines(result))
             if not options.json:
-                print(f"{line_of(result.id)}: {line_of(result.message)}")
+                print(f"{line_of(result.id)}: {line_of(result.line)}")
     if options.json:
         _print_json([asdict(result) for result in results])
     return 1 if any(not result.ok for result in results) else 0

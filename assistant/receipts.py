@@ -12,12 +12,24 @@ from assistant.stream import Read
 
 @dataclass(frozen=True)
 class FileResult:
-    """What became of one file: `message` is one line, the reason when it is not `ok`; `warnings` are lines too."""
+    """What became of one file: `message` is one line, the reason when it is not `ok`; `warnings` are lines too.
+
+    `instead_of` is the name it was to be added under, when a file with other content has that and stays.
+    """
 
     id: str
     ok: bool
     message: str
     warnings: tuple[str, ...] = ()
+    instead_of: str = ""
+
+    @property
+    def line(self) -> str:
+        """The message, and what to do when there are now two files where one was meant perhaps."""
+        if not self.instead_of:
+            return self.message
+        taken = f"{self.instead_of} is there already with other content, so this one was added as {self.id}"
+        return f"{self.message}. {taken}; if one of the two is no longer needed, remove it."
 
 
 @dataclass

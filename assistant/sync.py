@@ -429,6 +429,8 @@ class Corpus(Collection):
                     indexed = FileResult(result.id, False, waiting)
                 elif result.ok and not indexed.ok and is_new:
                     self.remove(result.id)
+                elif indexed.ok:
+                    indexed = replace(indexed, instead_of=result.instead_of)
                 results.append(indexed if result.ok else result)
             return results
 

@@ -81,6 +81,17 @@ def test_list_sync_add_and_remove(cli: Cli, tmp_path: Path) -> None:
     assert not (cli.settings.corpus / "good.md").exists()
 
 
+def test_add_tells_when_the_name_was_taken(cli: Cli, tmp_path: Path) -> None:
+    other = tmp_path / "bees.md"
+    other.write_text("# Mason bees\n\nThey live alone.", encoding="utf-8")
+    told = cli("add", str(other)).out
+    assert told.count("\n") == 1
+    assert "bees.md is there already with other content, so this one was added as bees (2).md;" in told
+    other.write_text("# Carder bees\n\nThey card wool.", encoding="utf-8")
+    [row] = json.loads(cli("add", "--json", str(other)).out)
+    assert (row["id"], row["instead_of"]) == ("bees (3).md", "bees.md")
+
+
 def test_a_failed_file_is_one_line_and_exit_code_1(cli: Cli) -> None:
     (cli.settings.corpus / "empty.md").write_bytes(b"")
     ran = cli("sync")

@@ -191,7 +191,10 @@ def test_added_files_are_copied_renamed_when_the_name_is_taken_and_not_doubled(s
     assert [result.ok for result in results] == [True, False, False, False]
     assert results[0].id == "bees (2).md"
     assert found(corpus, "mason bees hollow stems")[0] == "bees (2).md"
-    assert next(corpus.add([other / "bees.md"])).id == "bees (2).md"
+    assert results[0].instead_of == "bees.md"
+    assert "bees.md is there already with other content, so this one was added as bees (2).md" in results[0].line
+    again = next(corpus.add([other / "bees.md"]))
+    assert (again.id, again.line) == ("bees (2).md", "is there already, unchanged")
     assert sorted(path.name for path in options.corpus.iterdir()) == ["bees (2).md", "bees.md", "bread.html", "tides.txt"]
     assert corpus.sync().done == 0
     corpus.close()

@@ -330,6 +330,7 @@ SINKS: dict[str, Callable[[str], str]] = {
     ),
     "scope": lambda text: where_html(Scope((text,), (text,), (text,))) + answer_html(answer(scope=Scope((text,))), 0),
     "upload result": lambda text: results_html([FileResult(text, True, text), FileResult(text, False, text)], 2, running=True),
+    "upload beside": lambda text: results_html([FileResult("a.md", True, "1 chunk", instead_of=text)], 1),
     "upload warning": lambda text: results_html([FileResult("a.md", True, "1 chunk", (text, text))], 1),
     "document": lambda text: table_html([info(text)]),
     "conversation": lambda text: talks_html([talk(text)], date.today()),
@@ -739,6 +740,13 @@ def test_the_outcome_of_a_sync_lists_failures_with_reasons_and_warnings() -> Non
     assert "Nothing changed: 5 unchanged." in Page(outcome_html(Report(unchanged=5, over=True))).text
     many = [FileResult(f"{number}.pdf", False, "it is encrypted") for number in range(130)]
     assert "and 30 more, which the table shows" in Page(outcome_html(Report(total=130, results=many, over=True))).text
+
+
+def test_a_file_that_was_added_beside_another_says_so_among_the_first() -> None:
+    beside = FileResult("a (2).md", True, "1 chunk", instead_of="a.md")
+    told = "a (2).md1 chunk. a.md is there already with other content, so this one was added as a (2).md;"
+    assert told in Page(results_html([beside], 1)).text
+    assert told in Page(results_html([*(FileResult(f"{number}.md", True, "1 chunk") for number in range(120)), beside], 121)).text
 
 
 def test_a_dry_run_lists_what_would_happen() -> None:

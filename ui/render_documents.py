@@ -124,7 +124,7 @@ def _chunk(number: int, chunk: Chunk) -> str:
 
 def results_html(results: Sequence[FileResult], total: int, running: bool = False, verb: str = "added") -> str:
     """Return what became of each file so far; `total` is how many there are, 0 when that isn't known."""
-    listed = sorted(results, key=lambda result: result.ok)[:_LISTED] if len(results) > _LISTED else results
+    listed = sorted(results, key=lambda result: (result.ok, not result.instead_of))[:_LISTED] if len(results) > _LISTED else results
     rows = "".join(_result(result, verb) for result in listed)
     failed = sum(not result.ok for result in results)
     count = (
@@ -142,7 +142,7 @@ def results_html(results: Sequence[FileResult], total: int, running: bool = Fals
 
 def _result(result: FileResult, verb: str) -> str:
     sign = "✓" if result.ok else "✗"
-    message = shown(result.message) if result.ok else f"Not {verb}: {shown(result.message)}"
+    message = shown(result.line) if result.ok else f"Not {verb}: {shown(result.message)}"
     warnings = "".join(warning_html(warning) for warning in result.warnings)
     return (
         f'<li class="{"good" if result.ok else "bad"}"><span class="tick" aria-hidden="true">{sign}</span>'
