@@ -78,7 +78,10 @@ class Cut(NamedTuple):
 
 @dataclass(frozen=True)
 class DocumentInfo:
-    """One row of the list of documents: its receipt. `indexed_at` is UTC in ISO 8601; `reason` is set when it failed.
+    """One row of the list of documents: its receipt. `reason` is set when it failed.
+
+    `indexed_at` is UTC in ISO 8601: when the file came into the index, also where it was read again or its content changed
+    since; of what failed, when it was tried last.
 
     `file` is the file that it lies in (`id`, unless it is an attachment or a member). `copies` are the names of other files
     with the same content. `seconds` counts the whole file. `around` are warnings about the file of what lies inside of one.
@@ -485,7 +488,7 @@ class Catalog:
         return [found[id] for id in ids if id in found]
 
     def newest(self, limit: int) -> list[tuple[str, str]]:
-        """Return the ids and titles of the documents that were indexed last, at most `limit`."""
+        """Return the ids and titles of the documents that came into the index last, at most `limit`."""
         query = "SELECT d.id, d.title FROM documents d JOIN files f ON f.path = d.file ORDER BY f.indexed_at DESC, d.id LIMIT ?"
         return [(str(id), str(title) or str(id)) for id, title in self._rows(query, [limit])]
 
@@ -574,12 +577,14 @@ def _matching(
 
 
 def _put_file(db: sqlite3.Connection, entry: FileEntry, now: str) -> None:
+    """Write the row of a file; one that is in the index keeps the date at which it came there, until it fails."""
     state = entry.state
     # Not REPLACE: that would delete the row, and with it the documents.
     db.execute(
         "INSERT INTO files VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT(path) DO UPDATE SET size = excluded.size, modified = excluded.modified,"
         " changed = excluded.changed, sha256 = excluded.sha256, same_as = excluded.same_as, reason = excluded.reason,"
-        " warnings = excluded.warnings, seconds = excluded.seconds, indexed_at = excluded.indexed_at",
+        " warnings = excluded.warnings, seconds = excluded.seconds,"
+        " indexed_at = iif(files.reason = '' AND excluded.reason = '', files.indexed_at, excluded.indexed_at)",
         [
             *(entry.path, state.size, state.modified, state.changed, entry.sha256, entry.same_as, entry.reason),
             *(json.dumps(entry.warnings), entry.seconds, now),

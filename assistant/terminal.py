@@ -69,7 +69,7 @@ def receipt(info: DocumentInfo, address: Address | None) -> Iterator[str]:
         ("chunks", f"{info.chunks:,}" if not info.reason else ""),
         ("language", clean_line(info.language)),
         ("took", f"{info.seconds:.2f} s" if info.seconds else ""),
-        ("read at" if info.reason else "indexed at", info.indexed_at),
+        ("read at" if info.reason else "added at", info.indexed_at),
         *(("warning", line_of(warning)) for warning in info.warnings),
         *(("of its file", line_of(warning)) for warning in info.around),
     ]

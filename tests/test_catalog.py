@@ -1,4 +1,5 @@
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -67,6 +68,29 @@ def test_a_failure_takes_the_place_of_the_document(tmp_path: Path) -> None:
     assert [(info.id, info.reason) for info in catalog.documents()] == [("a", "it is empty")]
     catalog.drop_unused_vectors()
     assert catalog.stored_keys(["k"]) == set()
+
+
+def test_a_document_that_is_put_again_keeps_the_date_of_its_first_time_until_it_fails(tmp_path: Path) -> None:
+    catalog = Catalog(tmp_path / "c.sqlite3")
+    catalog.put_vectors({"k": embedded(1)})
+    long_ago = "2020-01-01T00:00:00+00:00"
+
+    def date(put: Callable[[], None]) -> str:
+        with catalog.transaction() as db:
+            db.execute("UPDATE files SET indexed_at = ?", [long_ago])
+        put()
+        return catalog.documents()[0].indexed_at
+
+    def put(text: str) -> None:
+        catalog.put_document(document("a", text), FileState(len(text), 1), [chunk("1", "a", text)], ["k"])
+
+    def fail() -> None:
+        catalog.put_files([(FileEntry("a", FileState(0, 1), reason="it is empty"), [])])
+
+    put("one")
+    assert date(lambda: put("one")) == long_ago and date(lambda: put("two")) == long_ago
+    assert date(fail) > long_ago and date(fail) > long_ago
+    assert date(lambda: put("two")) > long_ago
 
 
 def test_a_write_that_fails_changes_nothing(tmp_path: Path) -> None:

@@ -42,6 +42,8 @@ def test_a_document_whose_vectors_are_wrong_is_found_again_after_it_was_read_aga
     [chunk] = corpus.catalog.chunks_of("bees.md")
     key = vector_key(chunk, corpus.embedder.fingerprint)
     before = corpus.catalog.vectors([chunk.id])[chunk.id].copy()
+    with corpus.catalog.transaction() as db:
+        db.execute("UPDATE files SET indexed_at = '2020-01-01T00:00:00+00:00'")
     [good] = corpus.embedder.embed_chunks([chunk])
     corpus.catalog.put_vectors({key: Embedded(-before, good.sentences, good.tokens)})
     result = corpus.read_again("zcopy.md")  # a copy: what it copies is read
@@ -50,6 +52,7 @@ def test_a_document_whose_vectors_are_wrong_is_found_again_after_it_was_read_aga
     assert corpus.catalog.count_behind() == 0
     assert corpus.search("Where do bees dance?", 1)[0].chunk.document_id == "bees.md"
     assert corpus.catalog.copies("bees.md") == ["zcopy.md"]
+    assert {info.indexed_at[:4] for info in corpus.documents()} == {"2020"}  # it was not added again
 
 
 def test_a_file_that_can_not_be_read_any_more_says_why(corpus: Corpus, options: Settings) -> None:
