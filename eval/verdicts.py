@@ -40,7 +40,8 @@ def _found(question: RunQuestion, ranks: tuple[int, ...]) -> tuple[Verdict, str]
         return "wrong", f"nothing of what was expected is among the first {len(question.hits)}"
     if len(ranks) == 1:
         return "right", f"found at rank {places[0]}"
-    return "right", f"{len(places)} of {len(ranks)} expected places found, the first at rank {min(places)}"
+    verdict: Verdict = "right" if len(places) == len(ranks) else "partly"
+    return verdict, f"{len(places)} of {len(ranks)} expected places found, the first at rank {min(places)}"
 
 
 def _answered(question: RunQuestion) -> tuple[Verdict, str]:

@@ -20,17 +20,20 @@ def test_what_was_not_found_comes_first_then_by_measure() -> None:
             RunQuestion("1", "Found?", {"recall": 1.0}, ("b.md[20:25]",), HITS),
             RunQuestion("2", "Half?", {"recall": 0.5}, ("b.md[20:25]", "c.md[0:5]"), HITS),
             RunQuestion("3", "Missed?", {"recall": 0.0}, ("c.md[0:5]",), HITS),
+            RunQuestion("4", "Whole?", {"recall": 1.0}, ("a.md[0:10]", "b.md[20:25]"), HITS),
         )
     )
     assert [(one.question.id, one.verdict, one.ranks) for one in found] == [
         ("3", "wrong", (0,)),
-        ("2", "right", (2, 0)),
+        ("2", "partly", (2, 0)),
         ("1", "right", (2,)),
+        ("4", "right", (1, 2)),
     ]
     assert [one.why for one in found] == [
         "nothing of what was expected is among the first 2",
         "1 of 2 expected places found, the first at rank 2",
         "found at rank 2",
+        "2 of 2 expected places found, the first at rank 1",
     ]
 
 

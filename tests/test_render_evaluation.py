@@ -135,6 +135,9 @@ def test_a_run_shows_what_was_expected_and_found_the_worst_first_in_pages() -> N
     assert "1 to 20 of 51 questions" in text
     failures = Form(run_html(many, "name", judged(many), True, 0)).text
     assert "Every question went well" in failures
+    half = replace(searched("y", 0.5, "Half?"), relevant=("b.md[3:5]", "gone.md[0:5]"))
+    text = Form(run_html(run(*many.questions, half), "name", judged(run(*many.questions, half)), True, 0)).text
+    assert "Not right (1)" in text and "partlyHalf?1 of 2 expected places found" in text
     assert "Question 49?" in run_html(many, "name", judged(many), False, 2)
 
 
