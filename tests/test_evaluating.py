@@ -127,7 +127,8 @@ def test_the_end_of_the_server_ends_an_eval(assistant: Assistant, scripted: Scri
     evaluating.start("answers", fresh=True)
     until(lambda: len(scripted.requests) == 1)
     evaluating.close(10)
-    assert evaluating.running is None and evaluating.last is not None and evaluating.last.stopped
+    assert evaluating.running is None and evaluating.last is not None
+    assert evaluating.last.stopped == "Stopped before the first answer."
 
 
 def test_a_failing_model_is_told(assistant: Assistant, scripted: ScriptedServer, own: Path) -> None:

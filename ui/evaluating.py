@@ -109,6 +109,8 @@ class Evaluating:
         now = self.running
         if now is None or now.kind == "search":
             return "Stopped: nothing is kept of it."
+        if not now.done:
+            return "Stopped before the first answer."
         return f"Stopped after {now.done:,} of {now.total:,} answers: they are kept, and the next run goes on there."
 
     def _watch(self, done: int, total: int) -> None:
