@@ -1,5 +1,6 @@
 """Runs, comparisons and questions on the page: all that is to be told, and whatever they hold, text."""
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -157,6 +158,19 @@ def test_two_runs_stand_side_by_side_with_what_got_better_and_worse() -> None:
     assert text.index("Worse: 1") < text.index("Better: 19") and "0.20 → 0.88" in text and "95 % interval" in text
     assert "changed between the runs" not in text and "b.md · rank 1 in A, rank 1 in B" in text
     assert "no difference" in compared(a, a)
+
+
+def test_runs_of_one_minute_can_be_told_apart() -> None:
+    at = run(searched("1", 0.5)).date
+    first, second = run(searched("1", 0.5)), replace(run(searched("1", 0.5)), date=at.replace(":00+", ":07+"))
+    other = run(searched("1", 0.5), date="2026-10-01")
+    newest = [next(iter(points(one).values())) for one in (other, first, first, second)]
+    labels = re.findall(r"<option[^>]*>([^<]+)<", runs_html(newest, b"", b""))[:4]
+    assert len(set(labels)) == 4
+    seconds = [re.match(r"[-\d]+ \d\d:\d\d(:\d\d)? ", label) for label in labels]
+    assert [found and found[1] for found in seconds] == [":07", ":00", ":00", None] and labels[2].endswith("0.500 (2)")
+    text = Form(compared(first, second)).text
+    assert ":00:00, 1 question" in text and ":00:07, 1 question" in text and ":00:00, 1" not in Form(compared(first, other)).text
 
 
 def test_after_the_documents_changed_only_what_is_still_expected_is_compared() -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -40,6 +41,7 @@ _MEASURES = {
     "cites_gold": ("cites the place", "at least one citation points at what was expected"),
     "supported": ("supported", "of the statements, by the passages"),
 }
+_MINUTES, _SECONDS = "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"
 _CUT = 300  # characters from which on a text of a run may have been cut
 
 
@@ -162,11 +164,13 @@ def _compare_form(newest: Sequence[Point]) -> str:
     if len(newest) < 2:
         return ""
     after = newest[0]
+    labels = _option_labels(newest)
     before = next((run for run in newest[1:] if (run.set, run.mode, run.k) == (after.set, after.mode, after.k)), newest[1])
 
     def select(name: str, label: str, chosen: Point) -> str:
         options = "".join(
-            f'<option value="{key_of(run.run)}"{" selected" if run is chosen else ""}>{_option(run)}</option>' for run in newest
+            f'<option value="{key_of(run.run)}"{" selected" if run is chosen else ""}>{told}</option>'
+            for run, told in zip(newest, labels, strict=True)
         )
         return f'<label>{label}<select name="{name}">{options}</select></label>'
 
@@ -174,8 +178,20 @@ def _compare_form(newest: Sequence[Point]) -> str:
     return f'<h2>Compare two runs</h2><div class="compare">{fields}{act("compare", "Compare", "go")}</div>'
 
 
-def _option(run: Point) -> str:
-    return f"{run.date.astimezone():%Y-%m-%d %H:%M} · {shown(run.set)} · {shown(run.mode)} · {shown(run.measure)} {run.value:.3f}"
+def _option_labels(runs: Sequence[Point]) -> list[str]:
+    """Return what each run is called in the lists: with its seconds where others would be called the same, then with a number."""
+    labels = [_option(run) for run in runs]
+    several = Counter(labels)
+    labels = [_option(run, _SECONDS) if several[label] > 1 else label for run, label in zip(runs, labels, strict=True)]
+    seen: Counter[str] = Counter()
+    for place, label in enumerate(labels):
+        seen[label] += 1
+        labels[place] += f" ({seen[label]})" if seen[label] > 1 else ""
+    return labels
+
+
+def _option(run: Point, form: str = _MINUTES) -> str:
+    return f"{run.date.astimezone():{form}} · {shown(run.set)} · {shown(run.mode)} · {shown(run.measure)} {run.value:.3f}"
 
 
 def pager_html(name: str, page: int, count: int, what: str) -> str:
@@ -304,9 +320,10 @@ class Compared:
 def comparison_html(one: Compared, judged_a: Mapping[str, Judged], judged_b: Mapping[str, Judged]) -> str:
     """Return the measures side by side, and the questions that got better and worse; `judged_a` and `judged_b` are by id."""
     a, b, chosen = one.a, one.b, one.chosen
+    form = _MINUTES if _named(a, _MINUTES) != _named(b, _MINUTES) else _SECONDS
     head = (
         f'<div class="bar">{act("back", "← All runs", "link")}</div><h2 tabindex="-1">Two runs compared</h2>'
-        f'<dl class="two"><dt>A</dt><dd dir="auto">{_named(a)}</dd><dt>B</dt><dd dir="auto">{_named(b)}</dd></dl>'
+        f'<dl class="two"><dt>A</dt><dd dir="auto">{_named(a, form)}</dd><dt>B</dt><dd dir="auto">{_named(b, form)}</dd></dl>'
     )
     note = ""
     if a.data != b.data:
@@ -323,8 +340,8 @@ def comparison_html(one: Compared, judged_a: Mapping[str, Judged], judged_b: Map
     return f'<article class="run" id="run-compared-{shown_lines(chosen.measure)}">{head}{note}{verdict}{_side_by_side(one)}{_set_otherwise(a, b)}{lists}</article>'
 
 
-def _named(run: Run) -> str:
-    return f"{_title(run)}, {run.moment.astimezone():%Y-%m-%d %H:%M}, {counted(len(run.questions), 'question')}"
+def _named(run: Run, form: str) -> str:
+    return f"{_title(run)}, {run.moment.astimezone():{form}}, {counted(len(run.questions), 'question')}"
 
 
 def _verdict(found: Comparison) -> str:
