@@ -166,7 +166,8 @@ def _dress(axes: Any, drawn: Sequence[Point], ink: str, grid: str) -> None:
         color=ink,
     )
     years = sorted({point.date.year for point in drawn})
-    axes.set_xlabel(f"date of the run (UTC), {'–'.join(map(str, dict.fromkeys([years[0], years[-1]])))}", fontsize=8.5, color=ink)
+    dates = f"date of the run (UTC), {'–'.join(map(str, dict.fromkeys([years[0], years[-1]])))}"
+    axes.set_xlabel(dates, fontsize=8.5, color=ink, loc="left")  # a phone shows the left of the plot first
     axes.tick_params(labelsize=8, color="#94a3b8", labelcolor=ink)
     axes.grid(color=grid, linewidth=0.8)
     axes.set_facecolor("none")

@@ -82,6 +82,7 @@ def test_a_thumb_becomes_a_question_and_the_question_a_run_that_is_compared(page
         expect(run.locator("h2")).to_be_focused(timeout=10 * SECONDS)
         expect(run.locator(".asked-of")).to_have_count(2)
         expect(run).to_contain_text("twice a day")
+        expect(run.locator(".expected .where").first).to_have_css("display", "block")  # or what follows the dot stands apart
         run.get_by_role("button", name="Not right").click()
         expect(run.get_by_role("button", name="Not right")).to_have_attribute("aria-pressed", "true", timeout=10 * SECONDS)
         run.get_by_role("button", name="All runs").click()

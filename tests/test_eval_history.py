@@ -104,6 +104,20 @@ def test_any_dates_and_values_are_drawn(dates: list[str], values: tuple[float, .
     assert size(history_png(runs))[0] == 1040
 
 
+def test_a_phone_shows_the_label_of_the_dates_without_scrolling(monkeypatch: pytest.MonkeyPatch) -> None:
+    from matplotlib.figure import Figure
+
+    drawn: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
+    history_png([RUN, replace(RUN, date="2027-01-02T10:00:00+00:00")])
+    drawn[0].canvas.draw()
+    label = drawn[0].axes[0].xaxis.label
+    assert label.get_text().endswith("2026–2027")
+    assert (
+        label.get_window_extent().x1 < drawn[0].bbox.width * 342 / 520
+    )  # of 390 pixels of a phone, and the least width of the plot
+
+
 def test_of_very_many_lines_the_newest_are_drawn() -> None:
     start = datetime(2026, 1, 1, tzinfo=UTC)
     runs = [replace(RUN, set=f"set {n:03}", date=(start + timedelta(days=n)).isoformat()) for n in range(60)]
