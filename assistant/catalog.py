@@ -377,7 +377,7 @@ class Catalog:
     # Documents
 
     def documents(self) -> list[DocumentInfo]:
-        """Return all documents by id, then the failed files by id. Those in another language than most say so."""
+        """Return all documents by id, then the failed files by id, capitals among small letters. Those in another language than most say so."""
         copies: dict[str, list[str]] = {}
         for path, owner in self._rows("SELECT path, same_as FROM files WHERE same_as != '' AND reason = '' ORDER BY path"):
             copies.setdefault(str(owner), []).append(str(path))
@@ -386,9 +386,10 @@ class Catalog:
             " f.seconds, f.warnings, d.warnings, d.language"
             " FROM documents d JOIN files f ON f.path = d.file LEFT JOIN chunks c ON c.document_id = d.id GROUP BY d.id"
             " UNION ALL SELECT path, '', 0, 0, 0, indexed_at, reason, path, size, seconds, warnings, '[]', ''"
-            " FROM files WHERE reason != '' ORDER BY 7, 1"
+            " FROM files WHERE reason != ''"
         )
-        return _with_foreign([_info(row, copies) for row in rows])
+        found = [_info(row, copies) for row in rows]
+        return _with_foreign(sorted(found, key=lambda info: (info.reason != "", info.id.casefold(), info.id)))
 
     def document(self, id: str) -> Document | None:
         """Return a document with its text, or None."""

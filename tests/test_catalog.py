@@ -93,6 +93,16 @@ def test_a_document_that_is_put_again_keeps_the_date_of_its_first_time_until_it_
     assert date(lambda: put("two")) > long_ago
 
 
+def test_documents_are_listed_by_name_without_regard_to_capitals_those_that_failed_last(tmp_path: Path) -> None:
+    catalog = Catalog(tmp_path / "c.sqlite3")
+    catalog.put_vectors({"k": embedded(1)})
+    for number, name in enumerate(["b.md", "B.md", "a.md", "C.md"]):
+        catalog.put_document(document(name, "one"), FileState(1, 1), [chunk(str(number), name, "one")], ["k"])
+    failed = [("Y.md", "it is empty"), ("x.md", "it is encrypted")]
+    catalog.put_files([(FileEntry(name, FileState(2, 2), reason=reason), []) for name, reason in failed])
+    assert [info.id for info in catalog.documents()] == ["a.md", "B.md", "b.md", "C.md", "x.md", "Y.md"]
+
+
 def test_a_write_that_fails_changes_nothing(tmp_path: Path) -> None:
     catalog = Catalog(tmp_path / "c.sqlite3")
     catalog.put_vectors({"k": embedded(1)})

@@ -114,7 +114,7 @@ PAYLOADS = [
 # What our own pages are made of; whatever else shows up came from the text.
 ALLOWED = set(
     [
-        *("wbr", "input", "select", "option", "optgroup"),
+        *("bdi", "wbr", "input", "select", "option", "optgroup"),
         "a",
         "article",
         "b",
@@ -585,7 +585,7 @@ def test_many_documents_are_listed_page_by_page() -> None:
 
 def rows(html: str) -> list[str]:
     """The names in the table, in order."""
-    return re.findall(r'<span class="id">([^<]*)</span>', html)
+    return re.findall(r'<span class="id"><bdi dir="ltr">([^<]*)</bdi></span>', html)
 
 
 def test_attachments_stand_under_their_file_and_are_found_with_it() -> None:
@@ -641,6 +641,17 @@ def test_a_click_on_a_head_sorts_by_its_column(order: Order, names: list[str]) -
     ]
     assert rows(table_html(listed, order=order)) == names
     assert ("aria-sort" in table_html(listed, order=order)) == (order.column != "no such column")
+
+
+def test_names_in_any_script_are_set_apart_with_the_ending_at_the_right() -> None:
+    name, title = "مرحبا-rtl.md", "مرحبا rtl"
+    page = table_html([DocumentInfo(name, title, 0, 1, 1, "", copies=(f"عربي/{name}",)), DocumentInfo("x.md", "", 0, 1, 1, "")])
+    own = f'<bdi dir="ltr">{name}</bdi>'
+    assert f"<bdi>{title}</bdi></button>" in page and f'<span class="id">{own}</span>' in page
+    assert f'also as <bdi dir="ltr"><bdi dir="ltr">عربي</bdi>/{own}</bdi>' in page  # else the folder would stand behind the file
+    assert '<bdi dir="ltr">x.md</bdi></button>' in page
+    assert f'<dd dir="auto">{own}</dd>' in document_html(DocumentInfo(name, title, 0, 1, 1, ""), [], 0)
+    assert f"<strong>{own}</strong>" in results_html([FileResult(name, True, "1 chunk")], 1)
 
 
 def test_files_are_sieved_by_folder_type_state_and_selection() -> None:

@@ -20,6 +20,12 @@ def act_button(act: str, to: str, label: str, kind: str = "plain") -> str:
     return f'<button type="button" class="{kind}" data-act="{act}" data-to="{to}">{label}</button>'
 
 
+def name_html(name: str) -> str:
+    """Return the name of a file or its path, whatever letters it has: its parts in order, the ending at the right."""
+    parts = [f'<bdi dir="ltr">{part}</bdi>' for part in shown(name).split("/")]
+    return parts[0] if len(parts) == 1 else f'<bdi dir="ltr">{"/".join(parts)}</bdi>'
+
+
 def local_time(stamp: str) -> str:
     """Return a time of the catalogue as people here read it."""
     try:
@@ -63,7 +69,7 @@ def document_html(
 
     `parts` are the documents inside it, `address` is where it was fetched, `told` is HTML of a line about it.
     """
-    title = shown(info.title) or shown(info.id)
+    title = shown(info.title) or name_html(info.id)
     remove = remove_button(info.id) if info.id == (info.file or info.id) else ""
     again = f'<button type="button" class="again" data-again="{key_of(info.id)}">Index again</button>'
     ask = f'<button type="button" class="again" data-ask-in="document" data-key="{key_of(info.id)}">Ask in this document</button>'
@@ -83,9 +89,9 @@ def _receipt(info: DocumentInfo, parts: Sequence[DocumentInfo], address: Address
     inside = info.file and info.file != info.id
     rows = {
         "Not indexed": f'<span class="bad">{shown(info.reason)}</span>' if info.reason else "",
-        "Name": shown(info.id),
-        "Also as": ", ".join(shown(copy) for copy in info.copies),
-        "Lies in": shown(info.file) if inside else "",
+        "Name": name_html(info.id),
+        "Also as": ", ".join(name_html(copy) for copy in info.copies),
+        "Lies in": name_html(info.file) if inside else "",
         "Holds": ", ".join(act_button("open", key_of(part.id), shown(part.title) or shown(part.id), "open") for part in parts),
         "Fetched": f"{shown(address.final_url)} ({local_time(address.fetched_at)})" if address else "",
         "Type": shown(type_of(info.id)),
@@ -146,7 +152,7 @@ def _result(result: FileResult, verb: str) -> str:
     warnings = "".join(warning_html(warning) for warning in result.warnings)
     return (
         f'<li class="{"good" if result.ok else "bad"}"><span class="tick" aria-hidden="true">{sign}</span>'
-        f'<div dir="auto"><strong>{shown(result.id)}</strong><span>{message}</span>{warnings}</div></li>'
+        f'<div dir="auto"><strong>{name_html(result.id)}</strong><span>{message}</span>{warnings}</div></li>'
     )
 
 
@@ -222,6 +228,6 @@ def changes_html(changes: Changes) -> str:
 def _planned(label: str, rows: Sequence[tuple[str, str]]) -> str:
     if not rows:
         return ""
-    items = "".join(f'<li dir="auto">{shown(id)} <span class="hint">{shown(more)}</span></li>' for id, more in rows[:_LISTED])
+    items = "".join(f'<li dir="auto">{name_html(id)} <span class="hint">{shown(more)}</span></li>' for id, more in rows[:_LISTED])
     more = f'<p class="hint">and {len(rows) - _LISTED:,} more</p>' if len(rows) > _LISTED else ""
     return f'<h4>{label}: {len(rows):,}</h4><ul class="planned">{items}</ul>{more}'

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from assistant.catalog import DocumentInfo
 from assistant.receipts import counted
 from assistant.selections import Selection
-from ui.listing import NO_ORDER, NO_SIEVE, STATES, Counts, Listed, Order, Sieve, folder_of, key_of, name_of, type_of
+from ui.listing import NO_ORDER, NO_SIEVE, STATES, Counts, Listed, Order, Sieve, folder_of, key_of, type_of
 from ui.render import shown
-from ui.render_documents import act_button, local_time, remove_button, size_text, warning_html
+from ui.render_documents import act_button, local_time, name_html, remove_button, size_text, warning_html
 
 ROWS = 200  # files on one page of the table
 _PARTS = 20  # of what lies in one file
@@ -94,14 +94,15 @@ def _rows(listed: Listed) -> str:
 def _file_row(listed: Listed) -> str:
     own, name = listed.own, listed.file.rpartition("/")[2]
     if own:
-        lines = [act_button("open", key_of(own.id), shown(name_of(listed)), "open")]
-        lines += [f'<span class="id">{shown(name)}</span>'] if own.title and own.title != name else []
-        lines += [f'<span class="id">also as {_some([shown(copy) for copy in own.copies])}</span>'] if own.copies else []
+        title = f"<bdi>{shown(own.title)}</bdi>" if own.title else name_html(name)
+        lines = [act_button("open", key_of(own.id), title, "open")]
+        lines += [f'<span class="id">{name_html(name)}</span>'] if own.title and own.title != name else []
+        lines += [f'<span class="id">also as {_some([name_html(copy) for copy in own.copies])}</span>'] if own.copies else []
         lines += [f'<span class="bad">Not indexed: {shown(own.reason)}</span>'] if own.reason else []
         lines.append(_warnings(own.warnings))
     else:
         held = f'<span class="id">holds {counted(len(listed.parts), "document")}</span>' if listed.parts else ""
-        lines = [f"<strong>{shown(name)}</strong>{held}", _warnings(listed.parts[0].around if listed.parts else ())]
+        lines = [f"<strong>{name_html(name)}</strong>{held}", _warnings(listed.parts[0].around if listed.parts else ())]
     info = own or (listed.parts[0] if listed.parts else None)
     kind = "file" if own else "holder"
     if own and own.reason:
@@ -116,8 +117,9 @@ def _file_row(listed: Listed) -> str:
 
 def _part(info: DocumentInfo) -> str:
     inside = info.id[len(info.file) + 1 :] or info.id
-    lines = [act_button("open", key_of(info.id), shown(info.title) or shown(inside), "open")]
-    lines += [f'<span class="id">{shown(inside)}</span>'] if info.title else []
+    title = f"<bdi>{shown(info.title)}</bdi>" if info.title else name_html(inside)
+    lines = [act_button("open", key_of(info.id), title, "open")]
+    lines += [f'<span class="id">{name_html(inside)}</span>'] if info.title else []
     lines.append(_warnings(info.warnings))
     return _row(info.id, "part", "", "".join(lines), _cells(info.id, info.pages, info.chunks, 0, info, part=True), "")
 
