@@ -177,15 +177,17 @@ def test_a_dropped_folder_keeps_its_structure_and_what_cannot_be_read_is_told(
     assert not [path for path in options.corpus.rglob("*") if path.name in ("empty.md", "video.mp4", "secret.md")]
     expect(page.locator("#table tr", has_text="Walk").locator(".folder")).to_have_text(f"{folder.name}/day one")
 
-    page.evaluate(
-        """() => {
-            const transfer = new DataTransfer();
-            transfer.items.add(new File(["# Dropped\\n\\nA kite flew over the dunes."], "dropped.md"));
-            document.querySelector(".drop").dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
-        }"""
-    )
+    drop = """(text) => {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([text], "dropped.md"));
+        document.querySelector(".drop").dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
+    }"""
+    page.evaluate(drop, "# Dropped\n\nA kite flew over the dunes.")
     expect(results.locator("li.good")).to_contain_text("dropped.md", timeout=30 * SECONDS)
     expect(page.locator("#table")).to_contain_text("Dropped")
+    page.evaluate(drop, "# Dropped again\n\nA kite fell into the sea.")
+    taken = "dropped.md is there already with other content, so this one was added as dropped (2).md"
+    expect(results.locator("li.good")).to_contain_text(taken, timeout=30 * SECONDS)
     assert not [path for path in (options.data / "uploads").rglob("*") if path.is_file()]
     assert seen.errors == []
 
@@ -207,6 +209,16 @@ def test_of_two_people_the_second_is_told_that_a_document_is_gone(page: Page, ap
     expect(page.locator("#results")).to_contain_text("This document is not there any more.", timeout=20 * SECONDS)
     expect(page.locator("#table")).not_to_contain_text("Shared")
     assert seen.errors == []
+
+
+def test_the_fields_that_narrow_a_search_stand_in_two_lines(page: Page, app: App) -> None:
+    seen = open_app(page, app)
+    page.get_by_role("tab", name="Search").click()
+    page.get_by_role("button", name="Filters and mode").click()
+    expect(page.locator("#before")).to_be_visible()
+    boxes = [page.locator(f"#{id}").bounding_box() for id in ("mode", "hits", "types", "within", "after", "before")]
+    tops = [box and box["y"] for box in boxes]
+    assert tops == [tops[0]] * 3 + [tops[3]] * 3 and seen.errors == []
 
 
 def test_a_passage_that_was_found_opens_its_document_at_its_chunk(page: Page, app: App) -> None:

@@ -31,15 +31,23 @@ def search_tab(assistant: Assistant) -> None:
             submit_btn="Search",
             scale=3,
         )
-    with gr.Accordion("Filters and mode", open=False, elem_id="narrow"), gr.Row():
-        mode = gr.Dropdown(_MODES, value="full", label="Mode", elem_id="mode", min_width=120)
-        limit = gr.Slider(1, 50, value=10, step=1, label="Hits", elem_id="hits", min_width=160)
-        within = gr.Textbox(
-            "", label="In: folders, selections or documents, separated by commas", max_lines=1, elem_id="within", min_width=220
-        )
-        types = gr.Textbox("", label="Types, such as pdf, md", max_lines=1, elem_id="types", min_width=140)
-        after = gr.Textbox("", label="Changed on or after (YYYY-MM-DD)", max_lines=1, elem_id="after", min_width=140)
-        before = gr.Textbox("", label="Changed before", max_lines=1, elem_id="before", min_width=140)
+    with gr.Accordion("Filters and mode", open=False, elem_id="narrow"):
+        with gr.Row():  # two of them: one would leave its last field alone in a line
+            mode = gr.Dropdown(_MODES, value="full", label="Mode", elem_id="mode", min_width=120)
+            limit = gr.Slider(1, 50, value=10, step=1, label="Hits", elem_id="hits", min_width=160)
+            types = gr.Textbox("", label="Types, such as pdf, md", max_lines=1, elem_id="types", min_width=140)
+        with gr.Row():
+            within = gr.Textbox(
+                "",
+                label="In: folders, selections or documents, separated by commas",
+                max_lines=1,
+                elem_id="within",
+                min_width=220,
+                scale=2,
+            )
+            day: dict[str, Any] = {"placeholder": "YYYY-MM-DD", "max_lines": 1, "min_width": 140}
+            after = gr.Textbox("", label="Changed on or after", elem_id="after", **day)
+            before = gr.Textbox("", label="Changed before", elem_id="before", **day)
     hint = "No language model is asked here. Name a folder, a selection or a document with @ to search only in it."
     found = gr.HTML(line_html(hint, "hint"), elem_id="found")
 
