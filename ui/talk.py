@@ -181,7 +181,7 @@ def talk_tab(assistant: Assistant, desk: Desk, kept: Conversations, title: str, 
     def begin(now: View, question: str, turn: int, scope: Scope | None, box: str | None) -> Updates:
         question = check_question(question)
         _, scope = assistant.scoped(question, scope or EVERYWHERE)
-        return show(View(now.user, desk.ask(now.user, now.id, question, turn, scope), shown=now.shown), box=box)
+        return show(View(now.user, desk.ask(now.user, now.id, question, turn, scope)), box=box)
 
     def ask(now: View, question: str) -> Updates:
         return begin(now, question, _turns(now) if now.editing is None else now.editing, now.scope, now.typed or "")
