@@ -91,6 +91,13 @@ class Places:
             f'put it in quotation marks: "@{clean_line(name)}".'
         )
 
+    def check_free(self, name: str) -> None:
+        """Raise `UserError` when a document or folder is called like a selection that is to be named."""
+        self._read()
+        wanted = name.strip().rstrip("/").casefold()
+        if any(entry.name.rstrip("/") == wanted for entry in self._entries):
+            raise UserError(f"A document or folder is called {clean_line(name)!r}: type another name.")
+
     def all(self) -> list[Place]:
         """Return all of them, selections and folders first."""
         return [entry.place for entry in self._all()]

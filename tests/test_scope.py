@@ -118,6 +118,13 @@ def test_a_selection_that_is_gone_or_has_nothing_left_is_refused(assistant: Assi
     assistant.selections.delete("Empty by now")
 
 
+@pytest.mark.parametrize("name", ["notes.md", " NOTES.md", "2024", "2024/"])
+def test_a_selection_is_not_called_like_a_document_or_a_folder(assistant: Assistant, name: str) -> None:
+    with pytest.raises(UserError, match="A document or folder is called"):
+        assistant.places.check_free(name)
+    assistant.places.check_free("notes")
+
+
 def test_search_understands_the_names_and_joins_them_with_a_filter(assistant: Assistant) -> None:
     found = assistant.search("@2024/ profit", 10)
     assert {hit.chunk.document_id for hit in found} == {"2024/report.md", "2024/two words.md"}

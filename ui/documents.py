@@ -292,6 +292,7 @@ def _change(assistant: Assistant, shelf: Shelf, now: View, words: str, wish: str
     if wish == "forget":
         assistant.selections.delete(name)
         return replace(now, sieve=Sieve(), part=0), line_html(f"The selection “{name}” was deleted; its documents stay.", "hint")
+    assistant.places.check_free(text)
     if wish == "rename":
         assistant.selections.rename(name, text)
         return replace(now, sieve=replace(now.sieve, selection=assistant.selections.find(text).name)), ""
