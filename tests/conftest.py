@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from assistant.embedding import Embedded
 
 ROOT = Path(__file__).parents[1]
+
+# A shell has what it runs in the background ignore Ctrl+C, and the programs that tests start would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # As the command line does it, before any of the libraries is imported.
 stay_offline(load_settings({}))

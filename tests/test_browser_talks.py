@@ -62,6 +62,7 @@ def test_a_reload_a_second_tab_and_the_list_bring_a_conversation_back(page: Page
     expect(page.locator("#talks a[aria-current]")).to_contain_text("How do bees", timeout=10 * SECONDS)
     address = page.url
     assert "?c=" in address
+    expect(page.locator("#panel .source.cited").first).to_be_visible(timeout=10 * SECONDS)
     sources = page.locator("#panel .source").first.inner_text()
     page.reload()
     expect(page.locator("#chat .answer.done")).to_contain_text("bees dance", timeout=30 * SECONDS)

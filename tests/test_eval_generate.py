@@ -299,12 +299,12 @@ class Terminal:
     def until(self, text: str, interrupt: bool = False) -> None:
         """Read the screen until `text` stands after what was read before, or fail when the program ends without it.
 
-        `interrupt` presses Ctrl+C, again when nothing happens for half a minute: Python drops the exception when it comes up
+        `interrupt` presses Ctrl+C, again when nothing happens for ten seconds: Python drops the exception when it comes up
         while an object is being deleted.
         """
         fresh, presses = "", 0
         while text not in fresh:
-            while interrupt and not select.select([self._end], [], [], 30 if presses else 0)[0] and presses < 5:
+            while interrupt and not select.select([self._end], [], [], 10 if presses else 0)[0] and presses < 5:
                 os.killpg(self.process.pid, signal.SIGINT)
                 presses += 1
             assert select.select([self._end], [], [], 120)[0], self.screen
@@ -322,8 +322,8 @@ class Terminal:
     def end(self) -> int:
         """Read what else is written and return the exit code."""
         try:
-            while os.read(self._end, 4096):
-                pass
+            while more := os.read(self._end, 4096):
+                self.screen += more.decode(errors="replace")
         except OSError:
             pass
         return self.process.wait()
@@ -358,5 +358,5 @@ def test_ctrl_c_while_the_model_writes_leads_to_the_drafts_there_are(generate: G
         terminal.until("quit (q)? ", interrupt=True)
         terminal.type("k")
         terminal.until("1 of 1 drafts kept")
-        assert terminal.end() == 0
+        assert terminal.end() == 0, terminal.screen
     assert len(generate.rows()) == 1

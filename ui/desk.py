@@ -175,9 +175,9 @@ class Desk:
                 self._kept.keep(id, writing.turn, answer)
             except Exception as error:  # a full disk, most likely
                 answer = replace(answer, note=f"{answer.note} This answer is on this page only. {error}".strip())
-            writing.answer, writing.ended = answer, True
-            del self._writing[id]
+            del self._writing[id]  # before a reader sees the end, and asks on
             self._versions[id] += 1
+            writing.answer, writing.ended = answer, True
         self._show(writing, answer)
 
     async def follow(self, id: str, news: asyncio.Event) -> AsyncGenerator[tuple[int, Answer]]:
