@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 VERSION = 2
 INTERRUPTED = "The server ended while this answer was being written."
-_TITLE, _LINE = 80, 400  # characters
-_BEFORE = 12  # characters of a line before the first word that was searched for
+_TITLE, _LINE = 80, 200  # characters
+_BEFORE = 16  # characters of a line before the first word that was searched for
 _PLACES = re.compile(r'^\s*(?:@(?:"[^"]*"|[^\s"]+)[\s,]+)+')
 _KEPT_DELETED = 7 * 86_400.0  # seconds that a deleted conversation can be had back
 _MOST_FOUND = 200
@@ -231,7 +231,7 @@ class Conversations:
         return found
 
     def _line_with(self, words: list[str], id: str, rows: list[tuple[int, str]]) -> str:
-        """Return of a conversation the line that holds most of `words`, from a little before the first of them."""
+        """Return of a conversation the line that holds most of `words`, from the word before the first of them."""
         lines = ((turn, at, line) for turn, text in rows for at, line in enumerate(text.split("\n")))
         turn, at, best = max(lines, key=lambda line: sum(word in line[2] for word in words), default=(0, 0, ""))
         if not any(word in best for word in words):
@@ -242,11 +242,13 @@ class Conversations:
             ).fetchone()
         answer = _read(*row) if row else Answer("")
         there = f"{answer.question}\n{answer.text}".split("\n")
-        line = clean_line(without_marks(there[at]) if at < len(there) else best, _LINE)
+        line = " ".join(without_marks(there[at] if at < len(there) else best).split())
         folded = line.casefold()
         first = min((folded.find(word) for word in words if word in folded), default=0)
-        start = folded.rfind(" ", 0, max(0, first - _BEFORE)) + 1 if first > _BEFORE else 0
-        return f"… {line[start:]}" if start else line
+        start = line.rfind(" ", 0, first) + 1
+        before = line.rfind(" ", 0, max(0, start - 1)) + 1
+        start = before if first - before <= _BEFORE else start
+        return clean_line(f"… {line[start:]}" if start else line, _LINE)
 
     def rename(self, user: str, id: str, title: str) -> None:
         """Give a conversation another title. Raises `UserError` when it is empty, or `user` has none called `id`."""

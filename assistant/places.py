@@ -81,9 +81,9 @@ class Places:
                 raise UserError(f"@{clean_line(name)} fits {', '.join(names)}{rest}: write more of its path.")
         spaced = [one.place.name for one in entries if any(full.startswith(f"{wanted} ") for full in (one.name, one.file))]
         if spaced:
+            spelled = " or ".join(f'@"{clean_line(one)}"' for one in spaced[:_TOLD])
             raise UserError(
-                f"There is no document, folder or selection {clean_line(name)!r}. A name with spaces goes in quotation marks: "
-                f'@"{clean_line(spaced[0])}".'
+                f"There is no document, folder or selection {clean_line(name)!r}. A name with spaces goes in quotation marks: {spelled}."
             )
         like = close_matches(name, _near(wanted, entries)) if entries else "no document is there yet."
         raise UserError(

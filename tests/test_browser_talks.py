@@ -324,3 +324,33 @@ def test_the_list_of_conversations_works_from_every_tab_and_its_menus_are_whole(
         if height > 400:
             expect(page.get_by_role("button", name="Send", exact=True)).to_be_in_viewport(ratio=1)
         box.fill("")
+
+
+def test_keys_after_a_question_was_sent_stay_and_a_second_press_changes_nothing(
+    page: Page, app: App, model: ScriptedServer
+) -> None:
+    seen = open_app(page, app)
+    box, feet = page.locator("#question textarea"), page.locator("#chat .foot")
+    for number, question in enumerate(["How do bees dance?", "How do bees dance?", "What pulls the sea?"], 1):
+        model.play(answer("Honey bees dance to show where flowers are."))
+        box.fill(question)
+        with page.expect_request(lambda request: "queue" not in request.url and question in (request.post_data or "")):  # noqa: B023
+            page.keyboard.press("Enter")
+        page.keyboard.type("next")
+        expect(box).to_have_value("next", timeout=20 * SECONDS)
+        expect(feet).to_have_count(number, timeout=30 * SECONDS)
+        expect(box).to_have_value("next")
+    send = page.get_by_role("button", name="Send", exact=True)
+    for number, key in enumerate(("Enter", ""), 4):
+        model.play(answer("Honey bees dance to show where flowers are."))
+        box.fill("How do bees dance?")
+        page.wait_for_timeout(800)
+        page.keyboard.press(key) if key else send.click()
+        page.keyboard.press("Enter")
+        expect(feet).to_have_count(number, timeout=30 * SECONDS)
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(1000)
+        expect(feet).to_have_count(number)
+        expect(page.locator("#problem p")).to_have_count(0)
+        expect(box).to_have_value("")
+    assert seen.errors == []

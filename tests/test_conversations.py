@@ -85,7 +85,10 @@ def test_a_search_finds_all_words_in_questions_answers_and_titles(kept: Conversa
     assert kept.search("", "%") == []
     talked(kept, "", "What do they eat?", "Bees live in hives [1], and what they like most of all is nectar [2?].")
     [found] = kept.search("", "nectar")
-    assert found.line == "… most of all is nectar."
+    assert found.line == "… is nectar."
+    talked(kept, "", "Which animals?", "A preface. " * 80 + "The Zebra eats grass. " + "And so on. " * 80)
+    [found] = kept.search("", "zebra grass")
+    assert found.line.startswith("… The Zebra eats grass. And so on.") and len(found.line) <= 200
 
 
 def test_the_places_named_first_are_no_part_of_the_title(kept: Conversations) -> None:

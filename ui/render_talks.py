@@ -1,5 +1,6 @@
 """The list of conversations as HTML, in which, as in `render.py`, nothing can load or run."""
 
+import html
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
@@ -59,6 +60,15 @@ def _row(talk: Talk, line: str = "") -> str:
 def here_html(id: str) -> str:
     """Return what tells `script.js` which conversation is on the page."""
     return f'<span data-id="{id}"></span>'
+
+
+def sent_html(id: str, question: str, then: str, number: int) -> str:
+    """Return the same with the question that has to leave the box, where only the page knows what was typed since.
+
+    `then` comes in its place. Another `number` each time has the page drawn anew for the same question too.
+    """
+    told = f'data-sent="{html.escape(question)}" data-then="{html.escape(then)}" data-number="{number}"'
+    return f'<span data-id="{id}" {told}></span>'
 
 
 def deleted_html(title: str, id: str) -> str:

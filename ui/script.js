@@ -75,7 +75,7 @@
     if (!button) return;
     const act = button.className.match(/act-(\w+)/)?.[1];
     const around = button.closest("[id^='answer-'], [id^='asked-'], [id^='sources-']");
-    if (!act) return;
+    if (!act || event.detail > 1) return; // the second of a double click
     const turn = around ? Number(around.id.split("-")[1]) : -1;
     if (act === "copy") copy(turn, button);
     else if (act === "documents") document.querySelector("#tabs button[role=tab][data-tab-id=documents]")?.click();
@@ -90,6 +90,41 @@
       if (act === "edit") setTimeout(() => document.querySelector("#question textarea")?.focus(), 300);
     }
   }, true);
+
+  // The box: what was sent leaves it when the server has it, and what was typed since stays. A second press changes nothing.
+  const PRESS = 700; // milliseconds
+  let sending = { text: "", at: 0 };
+  let gone = 0; // when the last question left the box
+  const box = () => document.querySelector("#question textarea");
+
+  function takeOut() {
+    const said = document.querySelector("#here [data-sent]");
+    const field = box();
+    if (!said || !field) return;
+    const { sent, then } = said.dataset;
+    said.removeAttribute("data-sent");
+    sending = { text: "", at: 0 };
+    gone = Date.now();
+    if (!field.value.startsWith(sent)) return;
+    field.value = then + field.value.slice(sent.length);
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  function hold(event) {
+    const field = box();
+    const now = Date.now();
+    if (!field) return;
+    const again = field.value === sending.text && now - sending.at < PRESS;
+    if (again || (!field.value && now - gone < PRESS)) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+    } else sending = { text: field.value, at: now };
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.target === box() && !document.querySelector("#place-picker:not([hidden])")) hold(event);
+  }, true);
+  document.addEventListener("click", (event) => { if (event.target.closest?.("#question .submit-button")) hold(event); }, true);
 
   // The stream of an answer may break, with the connection: one that stands still is asked for again.
   let still = { text: "", since: 0, wait: 4000 };
@@ -149,6 +184,7 @@
     const label = Object.assign(document.createElement("label"), { textContent: "Title", htmlFor: field.id });
     openDialog("Rename the conversation", "Rename", "Cancel", () => tellTalks("rename", id, field.value), [label, field]).addEventListener("close", () => {
       renamed = { id, until: Date.now() + 3000 };
+      setTimeout(giveFocusBack, 50);
     });
     field.select();
   }
@@ -298,5 +334,5 @@
     setTimeout(fold, 50, 20);
   }
 
-  new MutationObserver(() => { foldSidebar(); keepMenu(); showSources(); keepOpen(); keepPlace(); giveFocusBack(); moveFocus(); followAddress(); }).observe(document, { childList: true, subtree: true });
+  new MutationObserver(() => { foldSidebar(); keepMenu(); showSources(); keepOpen(); keepPlace(); takeOut(); giveFocusBack(); moveFocus(); followAddress(); }).observe(document, { childList: true, subtree: true });
 })();

@@ -22,7 +22,7 @@ from ui.messages import NEWEST, messages_of, with_snapshot
 from ui.reader import fates, reader
 from ui.render import editing_html, line_html
 from ui.render_sources import panel_html
-from ui.render_talks import here_html
+from ui.render_talks import here_html, sent_html
 from ui.welcome import welcome_html
 from ui.where import scope_from, where_html
 
@@ -184,7 +184,10 @@ def talk_tab(assistant: Assistant, desk: Desk, kept: Conversations, title: str, 
         return show(View(now.user, desk.ask(now.user, now.id, question, turn, scope)), box=box)
 
     def ask(now: View, question: str) -> Updates:
-        return begin(now, question, _turns(now) if now.editing is None else now.editing, now.scope, now.typed or "")
+        """Ask what is in the box. The page takes it out: keys may have been typed since."""
+        updates = begin(now, question, _turns(now) if now.editing is None else now.editing, now.scope, None)
+        after = updates[0]
+        return (*updates[:6], sent_html(after.id, question, now.typed or "", after.version), *updates[7:])
 
     def limit(now: View, places: object) -> Updates:
         """Have the next question look only in some places."""
