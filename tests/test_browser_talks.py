@@ -313,8 +313,11 @@ def test_the_list_of_conversations_works_from_every_tab_and_its_menus_are_whole(
     expect(last.locator("summary")).to_be_focused()
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(address)
+    expect(page.locator("#chat .answer").first).to_be_visible(timeout=30 * SECONDS)
     expect(page.locator("#sidebar.open")).to_have_count(0, timeout=10 * SECONDS)
     page.locator("#sidebar .toggle-button").click()
+    expect(page.locator("#sidebar.open")).to_have_count(1, timeout=10 * SECONDS)
+    page.wait_for_timeout(500)  # it slides in
     page.get_by_role("button", name="New conversation").click()
     expect(page.locator("#sidebar.open")).to_have_count(0, timeout=10 * SECONDS)
     box = page.locator("#question textarea")

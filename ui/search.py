@@ -62,7 +62,8 @@ def search_tab(assistant: Assistant) -> None:
         except UserError as error:
             return line_html(str(error), "problem")
 
-    quick: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    # Or what is asked for while a search runs would be dropped.
+    quick: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last", "api_visibility": "private"}
     inputs = [query, mode, limit, within, types, after, before]
     gr.on(
         [query.submit, mode.input, limit.release, *(box.submit for box in (within, types, after, before))],
