@@ -222,7 +222,9 @@ class Conversations:
         found = []
         for talk in self.talks(user):
             with self._lock:
-                rows = self._db.execute("SELECT number, folded FROM turns WHERE conversation = ?", [talk.id]).fetchall()
+                rows = self._db.execute(
+                    "SELECT number, folded FROM turns WHERE conversation = ? ORDER BY number", [talk.id]
+                ).fetchall()
             texts = [talk.title.casefold(), *(text for _, text in rows)]
             if all(any(word in text for text in texts) for word in words):
                 found.append(Found(talk, self._line_with(words, talk.id, rows)))

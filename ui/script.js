@@ -4,6 +4,7 @@
   let wanted = ""; // the id of the card to show as soon as its panel is there
   const opened = new Set(); // reasoning that the reader unfolded
 
+  const box = () => document.querySelector("#question textarea");
   const narrow = () => window.matchMedia("(max-width: 860px)").matches;
   const behavior = () => (window.matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth");
 
@@ -87,7 +88,7 @@
       if (act === "earlier") first = document.querySelector("#chat .asked")?.id ?? "";
       const number = [...(button.closest("ul")?.children ?? [])].indexOf(button.parentElement); // among questions to ask next
       document.dispatchEvent(new CustomEvent("assistant-act", { detail: { act, turn, number, text: act === "example" ? button.textContent : "" } }));
-      if (act === "edit") setTimeout(() => document.querySelector("#question textarea")?.focus(), 300);
+      if (act === "edit") setTimeout(() => box()?.focus(), 300);
     }
   }, true);
 
@@ -95,7 +96,6 @@
   const PRESS = 700; // milliseconds
   let sending = { text: "", at: 0 };
   let gone = 0; // when the last question left the box
-  const box = () => document.querySelector("#question textarea");
 
   function takeOut() {
     const said = document.querySelector("#here [data-sent]");
@@ -218,7 +218,7 @@
     } else tellTalks(act, to);
     if (act !== "open") return;
     goTo();
-    setTimeout(() => document.querySelector("#question textarea")?.focus(), 200);
+    setTimeout(() => box()?.focus(), 200);
   });
 
   document.addEventListener("keydown", (event) => {
@@ -236,9 +236,8 @@
     } else if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
       event.preventDefault();
       toAsk();
-      const box = document.querySelector("#question textarea");
-      box?.focus();
-      setTimeout(() => box?.focus()); // its tab is on view only now
+      box()?.focus();
+      setTimeout(() => box()?.focus()); // its tab is on view only now
     } else if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
       const bar = document.querySelector("#sidebar");

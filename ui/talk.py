@@ -152,7 +152,7 @@ def talk_tab(assistant: Assistant, desk: Desk, kept: Conversations, title: str, 
         """The desk's of a conversation; that of the documents for an empty page, which offers questions about them."""
         return desk.version(now.id) if now.id else assistant.revision
 
-    def show(now: View, told: str = "", box: str | None = "", passive: bool = False) -> Updates:
+    def show(now: View, told: str = "", box: str | None = None, passive: bool = False) -> Updates:
         """Show all of a conversation, an empty page when it isn't there; `box` is put into the box unless it is None.
 
         The line about the reader's last question or wish goes, unless it is `passive`.
@@ -175,7 +175,7 @@ def talk_tab(assistant: Assistant, desk: Desk, kept: Conversations, title: str, 
 
     def _again(now: View) -> Updates:
         """Show a conversation again that went on meanwhile; the sources on view stay until there are others."""
-        after, messages, sources, *others = show(now, box=None, passive=True)
+        after, messages, sources, *others = show(now, passive=True)
         return (after, messages, sources if now.unfinished or after.unfinished else gr.skip(), *others)
 
     def begin(now: View, question: str, turn: int, scope: Scope | None, box: str | None) -> Updates:
@@ -319,7 +319,7 @@ def talk_tab(assistant: Assistant, desk: Desk, kept: Conversations, title: str, 
             return begin(now, answers[turn].asked or question, len(answers), None, now.typed)
         if wanted == "continue":
             desk.go_on(now.user, now.id, turn)
-            return show(now, box=None)
+            return show(now)
         if wanted == "edit" and not desk.running(now.id):
             return _only(
                 view=replace(now, editing=turn, scope=answers[turn].scope, draft=typed if now.editing is None else now.draft),

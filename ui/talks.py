@@ -58,7 +58,7 @@ def wire(app: gr.Blocks, side: Sidebar, tab: TalkTab, kept: Conversations, user_
     def load(now: View, request: gr.Request) -> Step:
         if not now.id:  # else the reader has asked before Gradio said that the page is loaded
             now = View(user_of(request), str(request.query_params.get("c", "")))
-        return lambda: tab.show(now, box=None, passive=True)
+        return lambda: tab.show(now, passive=True)
 
     def listed(now: View, wanted: str, request: gr.Request) -> str:
         wanted = wanted[:_WANTED]
